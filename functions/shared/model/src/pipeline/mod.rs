@@ -1,0 +1,206 @@
+//! Pipelines: Spinnaker's JSON read once into types, everything wrong with it reported at once, the document kept as it came.
+
+mod graph;
+mod read;
+mod start;
+
+pub use graph::{FailureChoice, Stage};
+pub use start::{InvalidParameter, bind_parameters};
+
+use crate::artifact::ExpectedArtifact;
+use crate::id::{AppName, PipelineId};
+use crate::problem::Problem;
+use crate::trigger::Trigger;
+use crate::{Millis, problem::Problems};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Most stages of a pipeline, synthetic ones not counted.
+pub const STAGES_MAX: usize = 200;
+/// Most bytes of a pipeline document.
+pub const DOCUMENT_BYTES_MAX: usize = 2 << 20;
+
+/// A declared parameter.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Parameter {
+    /// Key under `parameters`.
+    pub name: String,
+    /// Form label.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub label: String,
+    /// Help text.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Must be given when there is no default.
+    pub required: bool,
+    /// Used when the parameter is not given; an explicit empty string stays.
+    pub default: Value,
+    /// Only the options may be given.
+    pub has_options: bool,
+    /// The options' values.
+    pub options: Vec<Value>,
+}
+
+/// A pipeline, read from its document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pipeline {
+    /// Owning application.
+    pub application: AppName,
+    /// Name, unique within the application ignoring case.
+    pub name: String,
+    /// Any start is refused.
+    pub disabled: bool,
+    /// The graph's nodes, in the document's order.
+    pub stages: Vec<Stage>,
+    /// What starts it.
+    pub triggers: Vec<Trigger>,
+    /// What may or must be given to start it.
+    pub parameters: Vec<Parameter>,
+    /// What must be bound to start it.
+    pub expected_artifacts: Vec<ExpectedArtifact>,
+}
+
+/// An immutable revision of a pipeline: the document as it was saved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revision {
+    /// The pipeline.
+    pub pipeline: PipelineId,
+    /// Number, from 1.
+    pub number: u64,
+    /// The document.
+    pub document: Value,
+    /// Who saved it.
+    pub author: String,
+    /// When.
+    pub created_ms: Millis,
+}
+
+impl Pipeline {
+    /// Reads a document. Errors refuse it; warnings come back beside the pipeline.
+    pub fn parse(document: &Value) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        let mut problems = Problems::default();
+        let pipeline = read::pipeline(document, &mut problems);
+        match pipeline {
+            Some(pipeline) if !problems.has_errors() => Ok((pipeline, problems.into_vec())),
+            _ => Err(problems.into_vec()),
+        }
+    }
+
+    /// The trigger with this id.
+    #[must_use]
+    pub fn trigger(&self, id: &str) -> Option<&Trigger> {
+        self.triggers.iter().find(|t| t.id == id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn problems(document: Value) -> Vec<(String, String)> {
+        match Pipeline::parse(&document) {
+            Ok((_, warnings)) => warnings.into_iter().map(|p| (p.pointer, p.code)).collect(),
+            Err(errors) => errors.into_iter().map(|p| (p.pointer, p.code)).collect(),
+        }
+    }
+
+    fn has(document: Value, pointer: &str, code: &str) {
+        let found = problems(document);
+        assert!(found.iter().any(|(p, c)| p == pointer && c == code), "{found:?}");
+    }
+
+    fn stages(stages: Value) -> Value {
+        json!({"application": "a", "name": "p", "stages": stages})
+    }
+
+    #[test]
+    fn a_plain_pipeline_reads() {
+        let document = stages(json!([
+            {"refId": "1", "type": "wait", "requisiteStageRefIds": []},
+            {"refId": "2", "type": "wait", "requisiteStageRefIds": ["1"], "stageTimeoutMs": "5000", "failPipeline": false}
+        ]));
+        let (pipeline, warnings) = Pipeline::parse(&document).unwrap();
+        assert_eq!(warnings, vec![]);
+        let second = pipeline.stages.get(1).unwrap();
+        assert_eq!(second.requisites, vec![0]);
+        assert_eq!(second.timeout_ms, Some(5_000), "numbers written as text are read at use");
+        assert_eq!(second.failure, FailureChoice::StopBranch { fail_at_end: false });
+    }
+
+    #[test]
+    fn without_ref_ids_it_is_a_chain() {
+        let (pipeline, _) = Pipeline::parse(&stages(json!([{"type": "wait"}, {"type": "wait"}, {"type": "wait"}]))).unwrap();
+        let requisites: Vec<_> = pipeline.stages.iter().map(|s| s.requisites.clone()).collect();
+        assert_eq!(requisites, vec![vec![], vec![0], vec![1]]);
+    }
+
+    #[test]
+    fn broken_graphs_are_refused_with_their_place() {
+        has(stages(json!([{"refId": "1", "type": "wait"}, {"type": "wait"}])), "/stages/1/refId", "ref-id-missing");
+        has(stages(json!([{"refId": "1", "type": "wait"}, {"refId": "1", "type": "wait"}])), "/stages/1/refId", "ref-id-twice");
+        has(
+            stages(json!([{"refId": "1", "type": "wait", "requisiteStageRefIds": ["9"]}])),
+            "/stages/0/requisiteStageRefIds/0",
+            "requisite-unknown",
+        );
+        has(
+            stages(json!([
+                {"refId": "1", "type": "wait", "requisiteStageRefIds": ["2"]},
+                {"refId": "2", "type": "wait", "requisiteStageRefIds": ["1"]}
+            ])),
+            "/stages",
+            "cycle",
+        );
+        has(stages(json!([{"refId": "1"}])), "/stages/0/type", "type-missing");
+        has(stages(json!([7])), "/stages/0", "not-an-object");
+        has(stages(json!({})), "/stages", "not-a-list");
+    }
+
+    #[test]
+    fn a_cycle_is_named() {
+        let document = stages(json!([
+            {"refId": "a", "type": "wait", "requisiteStageRefIds": ["c"]},
+            {"refId": "b", "type": "wait", "requisiteStageRefIds": ["a"]},
+            {"refId": "c", "type": "wait", "requisiteStageRefIds": ["b"]},
+            {"refId": "d", "type": "wait", "requisiteStageRefIds": ["c"]}
+        ]));
+        let errors = Pipeline::parse(&document).unwrap_err();
+        let cycle = errors.iter().find(|p| p.code == "cycle").unwrap();
+        assert!(cycle.message.contains("a → b → c → a"), "{}", cycle.message);
+    }
+
+    #[test]
+    fn the_rest_is_checked_too() {
+        has(json!([]), "", "not-an-object");
+        has(json!({"name": "p"}), "/application", "application-missing");
+        has(json!({"application": "a b", "name": "p"}), "/application", "application-invalid");
+        has(json!({"application": "a", "name": "  "}), "/name", "name-missing");
+        has(json!({"application": "a", "name": "p", "triggers": [{"type": "docker", "tag": "("}]}), "/triggers/0/tag", "pattern-invalid");
+        has(
+            json!({"application": "a", "name": "p", "triggers": [{"type": "docker", "account": "r", "repository": "w", "expectedArtifactIds": ["x"]}]}),
+            "/triggers/0/expectedArtifactIds/0",
+            "expected-artifact-unknown",
+        );
+        has(json!({"application": "a", "name": "p", "triggers": [{"type": "cron"}]}), "/triggers/0/type", "trigger-not-served");
+        has(json!({"application": "a", "name": "p", "limitConcurrent": true}), "/limitConcurrent", "not-served-yet");
+        has(
+            json!({"application": "a", "name": "p", "parameterConfig": [{"name": "x"}, {"name": "x"}]}),
+            "/parameterConfig/1/name",
+            "name-twice",
+        );
+        has(
+            json!({"application": "a", "name": "p", "stages": [{"type": "wait", "stageTimeoutMs": "soon"}]}),
+            "/stages/0/stageTimeoutMs",
+            "not-a-number",
+        );
+    }
+
+    #[test]
+    fn too_many_stages_are_refused() {
+        let many: Vec<_> = (0..=STAGES_MAX).map(|_| json!({"type": "wait"})).collect();
+        has(stages(json!(many)), "/stages", "too-many-stages");
+    }
+}

@@ -1,0 +1,298 @@
+//! Reads a pipeline document field by field, so that each problem has its place and one pass finds them all.
+
+use super::graph::{FailureChoice, Stage, check_cycles};
+use super::{Parameter, Pipeline, STAGES_MAX};
+use crate::artifact::{ExpectedArtifact, compile_whole};
+use crate::id::{AppName, RefId, TITLE_BYTES_MAX};
+use crate::problem::Problems;
+use crate::trigger::Trigger;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::collections::{HashMap, HashSet};
+
+type Object = Map<String, Value>;
+
+pub(super) fn pipeline(document: &Value, problems: &mut Problems) -> Option<Pipeline> {
+    let Some(object) = document.as_object() else {
+        problems.error("", "not-an-object", "a pipeline is a JSON object");
+        return None;
+    };
+    let application = application(object, problems);
+    let name = name(object, problems);
+    let stages = stages(object, problems);
+    let expected_artifacts = expected_artifacts(object, problems);
+    let triggers = triggers(object, &expected_artifacts, problems);
+    let parameters = parameters(object, problems);
+    for key in ["limitConcurrent", "maxConcurrentExecutions"] {
+        if object.get(key).is_some_and(|v| truthy(v) || v.as_u64().is_some_and(|n| n > 0)) {
+            problems.warning(format!("/{key}"), "not-served-yet", "kept, but executions of this pipeline are not held back yet");
+        }
+    }
+    let disabled = object.get("disabled").is_some_and(truthy);
+    Some(Pipeline { application: application?, name: name?, disabled, stages, triggers, parameters, expected_artifacts })
+}
+
+/// Booleans are stored as text by some tools.
+fn truthy(value: &Value) -> bool {
+    value.as_bool().unwrap_or_else(|| value.as_str().is_some_and(|s| s.eq_ignore_ascii_case("true")))
+}
+
+fn application(object: &Object, problems: &mut Problems) -> Option<AppName> {
+    let Some(text) = object.get("application").and_then(Value::as_str) else {
+        problems.error("/application", "application-missing", "a pipeline belongs to an application");
+        return None;
+    };
+    AppName::parse(text).map_err(|error| problems.error("/application", "application-invalid", error.to_string())).ok()
+}
+
+fn name(object: &Object, problems: &mut Problems) -> Option<String> {
+    let name = object.get("name").and_then(Value::as_str).map(str::trim).unwrap_or_default();
+    if name.is_empty() {
+        problems.error("/name", "name-missing", "a pipeline has a name");
+        return None;
+    }
+    if name.len() > TITLE_BYTES_MAX || name.chars().any(char::is_control) {
+        problems.error("/name", "name-invalid", format!("at most {TITLE_BYTES_MAX} bytes, no control characters"));
+        return None;
+    }
+    Some(name.to_owned())
+}
+
+fn list<'a>(object: &'a Object, key: &str, problems: &mut Problems) -> &'a [Value] {
+    match object.get(key) {
+        None | Some(Value::Null) => &[],
+        Some(Value::Array(list)) => list,
+        Some(_) => {
+            problems.error(format!("/{key}"), "not-a-list", format!("`{key}` is a list"));
+            &[]
+        }
+    }
+}
+
+fn typed<T: DeserializeOwned>(value: &Value, pointer: &str, problems: &mut Problems) -> Option<T> {
+    if !value.is_object() {
+        problems.error(pointer, "not-an-object", "must be a JSON object");
+        return None;
+    }
+    T::deserialize(value).map_err(|error| problems.error(pointer, "invalid", error.to_string())).ok()
+}
+
+fn stages(object: &Object, problems: &mut Problems) -> Vec<Stage> {
+    let values = list(object, "stages", problems);
+    if values.len() > STAGES_MAX {
+        problems.error("/stages", "too-many-stages", format!("at most {STAGES_MAX} stages, here {}", values.len()));
+        return Vec::new();
+    }
+    let objects: Vec<&Object> = values
+        .iter()
+        .enumerate()
+        .filter_map(|(i, value)| {
+            let object = value.as_object();
+            if object.is_none() {
+                problems.error(format!("/stages/{i}"), "not-an-object", "a stage is a JSON object");
+            }
+            object
+        })
+        .collect();
+    if objects.len() < values.len() {
+        return Vec::new();
+    }
+    let chain = objects.iter().all(|o| o.get("refId").is_none_or(Value::is_null));
+    let ids = ref_ids(&objects, chain, problems);
+    let positions: HashMap<&str, usize> = ids.iter().enumerate().map(|(i, id)| (id.as_str(), i)).collect();
+    let stages: Vec<Stage> = objects
+        .iter()
+        .zip(&ids)
+        .enumerate()
+        .filter_map(|(i, (object, ref_id))| {
+            let requisites = if chain { i.checked_sub(1).into_iter().collect() } else { requisites(object, i, &positions, problems) };
+            stage(object, i, ref_id, requisites, problems)
+        })
+        .collect();
+    if stages.len() == objects.len() {
+        check_cycles(&stages, problems);
+    }
+    stages
+}
+
+/// The stages' refIds; invented, in order, when none has one.
+fn ref_ids(objects: &[&Object], chain: bool, problems: &mut Problems) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let mut ids = Vec::with_capacity(objects.len());
+    for (i, object) in objects.iter().enumerate() {
+        let pointer = format!("/stages/{i}/refId");
+        let id = match object.get("refId") {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            None | Some(Value::Null) if chain => i.to_string(),
+            None | Some(Value::Null) => {
+                problems.error(&pointer, "ref-id-missing", "some stages have a refId and this one has none: give one to all or to none");
+                format!("\u{0}{i}")
+            }
+            Some(_) => {
+                problems.error(&pointer, "ref-id-invalid", "a refId is a text");
+                format!("\u{0}{i}")
+            }
+        };
+        if !seen.insert(id.clone()) {
+            problems.error(&pointer, "ref-id-twice", format!("another stage has the refId `{id}` already"));
+        }
+        ids.push(id);
+    }
+    ids
+}
+
+fn requisites(object: &Object, i: usize, positions: &HashMap<&str, usize>, problems: &mut Problems) -> Vec<usize> {
+    let pointer = format!("/stages/{i}/requisiteStageRefIds");
+    let values = match object.get("requisiteStageRefIds") {
+        None | Some(Value::Null) => return Vec::new(),
+        Some(Value::Array(values)) => values,
+        Some(_) => {
+            problems.error(pointer, "not-a-list", "`requisiteStageRefIds` is a list of refIds");
+            return Vec::new();
+        }
+    };
+    let mut found = Vec::new();
+    for (k, value) in values.iter().enumerate() {
+        let id = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        match positions.get(id.as_str()) {
+            Some(position) if !found.contains(position) => found.push(*position),
+            Some(_) => {}
+            None => problems.error(format!("{pointer}/{k}"), "requisite-unknown", format!("no stage has the refId `{id}`")),
+        }
+    }
+    found
+}
+
+fn stage(object: &Object, i: usize, ref_id: &str, requisites: Vec<usize>, problems: &mut Problems) -> Option<Stage> {
+    let pointer = format!("/stages/{i}");
+    let kind = object.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if kind.is_empty() {
+        problems.error(format!("{pointer}/type"), "type-missing", "a stage has a type");
+        return None;
+    }
+    let ref_id = if ref_id.starts_with('\u{0}') {
+        return None;
+    } else {
+        RefId::parse(ref_id).map_err(|error| problems.error(format!("{pointer}/refId"), "ref-id-invalid", error.to_string())).ok()?
+    };
+    let flag = |key: &str| object.get(key).is_some_and(truthy);
+    let failure = if flag("continuePipeline") {
+        FailureChoice::Ignore
+    } else if object.get("failPipeline").is_some_and(|v| !v.is_null() && !truthy(v)) {
+        FailureChoice::StopBranch { fail_at_end: flag("completeOtherBranchesThenFail") }
+    } else {
+        FailureChoice::Halt
+    };
+    Some(Stage {
+        ref_id,
+        name: object.get("name").and_then(Value::as_str).filter(|n| !n.is_empty()).unwrap_or(&kind).to_owned(),
+        kind,
+        requisites,
+        timeout_ms: number(object, "stageTimeoutMs", &pointer, problems).filter(|n| *n > 0),
+        succeed_on_timeout: flag("markSuccessfulOnTimeout"),
+        failure,
+        condition: condition(object, &pointer, problems),
+        json: object.clone(),
+    })
+}
+
+/// A whole number; text that spells one is accepted.
+fn number(object: &Object, key: &str, pointer: &str, problems: &mut Problems) -> Option<u64> {
+    let value = object.get(key).filter(|v| !v.is_null() && v.as_str() != Some(""))?;
+    let number = value.as_u64().or_else(|| value.as_f64().filter(|f| *f >= 0.0 && f.fract() == 0.0).map(|f| f as u64));
+    let number = number.or_else(|| value.as_str().and_then(|s| s.trim().parse().ok()));
+    if number.is_none() {
+        problems.error(format!("{pointer}/{key}"), "not-a-number", format!("`{key}` is a whole number, here {value}"));
+    }
+    number
+}
+
+fn condition(object: &Object, pointer: &str, problems: &mut Problems) -> Option<String> {
+    let enabled = object.get("stageEnabled").filter(|v| !v.is_null())?;
+    let Some(enabled) = enabled.as_object() else {
+        problems.error(format!("{pointer}/stageEnabled"), "not-an-object", "`stageEnabled` is an object with `type` and `expression`");
+        return None;
+    };
+    let text = enabled.get("expression").map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))?;
+    Some(text).filter(|t| !t.trim().is_empty())
+}
+
+fn expected_artifacts(object: &Object, problems: &mut Problems) -> Vec<ExpectedArtifact> {
+    let values = list(object, "expectedArtifacts", problems);
+    let mut seen = HashSet::new();
+    let mut found = Vec::new();
+    for (i, value) in values.iter().enumerate() {
+        let pointer = format!("/expectedArtifacts/{i}");
+        let Some(artifact) = typed::<ExpectedArtifact>(value, &pointer, problems) else { continue };
+        if artifact.id.is_empty() {
+            problems.error(format!("{pointer}/id"), "id-missing", "an expected artifact has an id");
+        } else if !seen.insert(artifact.id.clone()) {
+            problems.error(format!("{pointer}/id"), "id-twice", format!("another expected artifact has the id `{}` already", artifact.id));
+        }
+        for (field, pattern) in [("name", &artifact.match_artifact.name), ("version", &artifact.match_artifact.version)] {
+            if compile_whole(pattern).is_err() {
+                let message = format!("`{pattern}` is no valid pattern, so only the same text fits it");
+                problems.warning(format!("{pointer}/matchArtifact/{field}"), "pattern-invalid", message);
+            }
+        }
+        found.push(artifact);
+    }
+    found
+}
+
+fn triggers(object: &Object, expected: &[ExpectedArtifact], problems: &mut Problems) -> Vec<Trigger> {
+    let values = list(object, "triggers", problems);
+    let mut found = Vec::new();
+    for (i, value) in values.iter().enumerate() {
+        let pointer = format!("/triggers/{i}");
+        let Some(trigger) = typed::<Trigger>(value, &pointer, problems) else { continue };
+        for (k, id) in trigger.expected_artifact_ids.iter().enumerate() {
+            if !expected.iter().any(|e| e.id == *id) {
+                let message = format!("no expected artifact has the id `{id}`");
+                problems.error(format!("{pointer}/expectedArtifactIds/{k}"), "expected-artifact-unknown", message);
+            }
+        }
+        match trigger.kind.as_str() {
+            "docker" => docker_trigger(&trigger, &pointer, problems),
+            "" => problems.error(format!("{pointer}/type"), "type-missing", "a trigger has a type"),
+            kind => problems.warning(
+                format!("{pointer}/type"),
+                "trigger-not-served",
+                format!("triggers of type `{kind}` are kept, but do not fire yet"),
+            ),
+        }
+        found.push(trigger);
+    }
+    found
+}
+
+fn docker_trigger(trigger: &Trigger, pointer: &str, problems: &mut Problems) {
+    if let Err(message) = compile_whole(&trigger.tag) {
+        problems.error(format!("{pointer}/tag"), "pattern-invalid", format!("the tag pattern is not valid: {message}"));
+    }
+    if trigger.account.is_empty() {
+        problems.error(format!("{pointer}/account"), "account-missing", "a docker trigger names a registry account");
+    }
+    if trigger.repository.is_empty() {
+        problems.error(format!("{pointer}/repository"), "repository-missing", "a docker trigger names a repository");
+    }
+}
+
+fn parameters(object: &Object, problems: &mut Problems) -> Vec<Parameter> {
+    let values = list(object, "parameterConfig", problems);
+    let mut seen = HashSet::new();
+    let mut found = Vec::new();
+    for (i, value) in values.iter().enumerate() {
+        let pointer = format!("/parameterConfig/{i}");
+        let Some(mut parameter) = typed::<Parameter>(value, &pointer, problems) else { continue };
+        if parameter.name.is_empty() {
+            problems.error(format!("{pointer}/name"), "name-missing", "a parameter has a name");
+        } else if !seen.insert(parameter.name.clone()) {
+            problems.error(format!("{pointer}/name"), "name-twice", format!("another parameter is called `{}` already", parameter.name));
+        }
+        parameter.options = parameter.options.into_iter().map(|o| o.get("value").cloned().unwrap_or(o)).collect();
+        found.push(parameter);
+    }
+    found
+}

@@ -1,0 +1,172 @@
+//! Why something waits, was skipped, blocked, cancelled or failed: one list of codes, never reused.
+
+use crate::Millis;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+        /// Every reason the platform itself gives. A stage type's own codes travel as [`Code::Stage`].
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum ReasonCode {
+            $($(#[doc = $doc])+ #[serde(rename = $text)] $name,)+
+        }
+
+        impl ReasonCode {
+            /// All codes, for the reference page and for tests.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The code as it stands in JSON.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+
+            /// What it means and who can do what about it.
+            #[must_use]
+            pub fn help(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii()),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A stage before it has not finished; nothing to do but wait.
+    WaitingForUpstream = "waiting-for-upstream",
+    /// A stage before it failed or was cancelled, so it never starts; look at that stage.
+    UpstreamHalted = "upstream-halted",
+    /// The execution ended before the stage could start; look at the execution's reason.
+    ExecutionEnded = "execution-ended",
+    /// The stage waits for a person's judgment; somebody who is allowed to can answer it.
+    AwaitingJudgment = "awaiting-judgment",
+    /// The stage waits for a signal; the data names it.
+    AwaitingSignal = "awaiting-signal",
+    /// The stage waits until an instant, given in the data.
+    AwaitingTime = "awaiting-time",
+    /// A step failed in a way that may pass; it is tried again at the instant in the data.
+    RetryBackOff = "retry-back-off",
+    /// The stage's step failed too often; the data holds the last failure.
+    RetriesExhausted = "retries-exhausted",
+    /// The stage did not end within its time; raise `stageTimeoutMs` or look at what it waited for.
+    StageTimedOut = "stage-timed-out",
+    /// The stage failed; the data holds the stage type's own code and message.
+    StageFailed = "stage-failed",
+    /// The stage failed and the pipeline says to go on.
+    FailureIgnored = "failure-ignored",
+    /// The stage failed and the pipeline says to stop this branch only.
+    BranchStopped = "branch-stopped",
+    /// A stage failed and took the execution with it; the data names the stage.
+    ExecutionFailed = "execution-failed",
+    /// Somebody cancelled it; the data says who and why.
+    CanceledByUser = "canceled-by-user",
+    /// Cancelled because another stage failed; the data names it.
+    CanceledByFailure = "canceled-by-failure",
+    /// The stage's condition was false.
+    ConditionFalse = "condition-false",
+    /// The stage's condition could not be evaluated; mend the expression at the pointer in the data.
+    ConditionInvalid = "condition-invalid",
+    /// The stage said itself that there was nothing to do.
+    SkippedByStage = "skipped-by-stage",
+    /// An expression could not be evaluated; mend it at the pointer in the data.
+    ExpressionFailed = "expression-failed",
+    /// No stage type of this name is installed; install it or change the stage.
+    UnsupportedStageType = "unsupported-stage-type",
+    /// The stage's settings break its own rules; the data lists pointers and messages.
+    InvalidStageSettings = "invalid-stage-settings",
+    /// The stage type was removed or its bytes do not match the registry row; an administrator installs it again.
+    ComponentUnavailable = "component-unavailable",
+    /// The component broke the contract (trap, limit, bad answer); tell its author, the data says how.
+    PluginFault = "plugin-fault",
+    /// The component asked for something else on a repeated step; a person must look before it goes on.
+    PluginNondeterministic = "plugin-nondeterministic",
+    /// The component used more time than a step may take; tell its author.
+    PluginTimeout = "plugin-timeout",
+    /// The component's checkpoint is larger than allowed or of an unknown schema.
+    CheckpointRefused = "checkpoint-refused",
+    /// Expected artifacts could not be bound when the execution started; the data names them.
+    ArtifactsUnresolved = "artifacts-unresolved",
+    /// The registry account the trigger needs cannot be reached; the start is tried again.
+    RegistryUnavailable = "registry-unavailable",
+    /// The worker that ran the execution died repeatedly without getting anywhere; an administrator looks at the log.
+    OrchestratorCrash = "orchestrator-crash",
+    /// The stage was still stopping when its time for that was over.
+    CancelTimeout = "cancel-timeout",
+    /// The cloud account the stage names does not exist or does not list this application; an administrator can add it.
+    AccountNotAllowed = "account-not-allowed",
+    /// The pipeline is disabled; enable it to start it.
+    PipelineDisabled = "pipeline-disabled",
+    /// The plan of the execution cannot be read any more; an administrator looks at the store.
+    PlanUnreadable = "plan-unreadable",
+}
+
+/// A reason's code: the platform's own, or one that a stage type documents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Code {
+    /// One of the platform's.
+    Known(ReasonCode),
+    /// A stage type's, kebab-case.
+    Stage(String),
+}
+
+/// Why, since when, and the data that lets a machine act on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    /// What kind of reason.
+    pub code: Code,
+    /// For people.
+    pub message: String,
+    /// For machines: names, instants, the stage type's own code. `null` when there is nothing to add.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub data: Value,
+    /// Since when it holds.
+    pub since: Millis,
+}
+
+impl Reason {
+    /// A reason without data.
+    #[must_use]
+    pub fn new(code: ReasonCode, message: impl Into<String>, since: Millis) -> Self {
+        Self { code: Code::Known(code), message: message.into(), data: Value::Null, since }
+    }
+
+    /// The same reason with data for machines.
+    #[must_use]
+    pub fn with(mut self, data: Value) -> Self {
+        self.data = data;
+        self
+    }
+
+    /// True when it carries this code of the platform.
+    #[must_use]
+    pub fn is(&self, code: ReasonCode) -> bool {
+        self.code == Code::Known(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_kebab_case_unique_and_explained() {
+        let mut seen = BTreeSet::new();
+        for code in ReasonCode::ALL {
+            let text = code.as_str();
+            assert!(text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{text}");
+            assert!(seen.insert(text), "{text} twice");
+            assert!(code.help().len() > 20, "{text} is not explained");
+            assert_eq!(serde_json::to_value(code).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_stage_types_code_survives() {
+        let reason: Reason = serde_json::from_str(r#"{"code":"pod-failing","message":"m","since":1}"#).unwrap();
+        assert_eq!(reason.code, Code::Stage("pod-failing".to_owned()));
+        let reason: Reason = serde_json::from_str(r#"{"code":"stage-failed","message":"m","since":1}"#).unwrap();
+        assert!(reason.is(ReasonCode::StageFailed));
+    }
+}
