@@ -1,1 +1,58 @@
-//! engine.
+//! The engine: `decide(execution, event, now)` says what an execution becomes. A value in, a value out.
+//!
+//! Total and deterministic; no IO, no clock, no randomness, no text to evaluate. What is to be done next is not remembered
+//! anywhere: [`wanted`] derives it from the execution, so that whoever reads the stored execution knows it too.
+
+mod advance;
+mod event;
+pub mod invariants;
+mod on;
+mod state;
+mod wanted;
+
+pub use event::{Cancel, Event, Outcome, Refusal, Verdict, Wake};
+pub use state::{Done, Execution, Graph, InvalidGraph, Live, Node, Phase, RunState, STAGE_RUNS_MAX, StageRun};
+pub use wanted::{Effect, wake_at, wanted};
+
+use model::Millis;
+
+/// Steps of a failing stage are repeated so often before the stage fails with the last reason.
+pub const STEP_RETRIES_MAX: u32 = 5;
+/// A component may answer `yielded` so often in a row.
+pub const YIELDS_IN_A_ROW_MAX: u32 = 100;
+/// Shortest and longest poll that a component gets.
+pub const POLL_MS_MIN: u64 = 1_000;
+/// See [`POLL_MS_MIN`].
+pub const POLL_MS_MAX: u64 = 15 * 60_000;
+
+/// What an event made of an execution.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// The execution afterwards; equal to the one before when the event was stale or a repeat.
+    pub execution: Execution,
+    /// Whether anything changed.
+    pub changed: bool,
+}
+
+/// Decides what `event` makes of `execution` at `now`.
+///
+/// A stale or repeated event leaves the execution unchanged; only what a person asked for is refused, with the reason that
+/// person should see.
+pub fn decide(execution: &Execution, event: &Event, now: Millis) -> Result<Decision, Refusal> {
+    let mut next = execution.clone();
+    match event {
+        Event::Begin => on::begin::apply(&mut next, now),
+        Event::Resolved { run, attempt, verdict } => on::resolved::apply(&mut next, *run, *attempt, verdict, now),
+        Event::Stepped { run, attempt, seq, retry, outcome } => {
+            on::stepped::apply(&mut next, on::stepped::Of { run: *run, attempt: *attempt, seq: *seq, retry: *retry }, outcome, now);
+        }
+        Event::Changed { run, attempt, seq } => on::changed::apply(&mut next, *run, *attempt, *seq, now),
+        Event::Signal { run, name, sender, body } => on::signal::apply(&mut next, *run, name, sender, body, now)?,
+        Event::Cancel(cancel) => on::cancel::apply(&mut next, cancel, now)?,
+        Event::Tick => on::tick::apply(&mut next, now),
+    }
+    advance::settle(&mut next, now);
+    let changed = next != *execution;
+    debug_assert_eq!(invariants::check(execution, &next), Ok(()), "after {event:?}");
+    Ok(Decision { execution: next, changed })
+}

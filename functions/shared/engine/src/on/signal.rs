@@ -1,0 +1,61 @@
+//! Somebody sent a signal to a suspended stage. Whether they may was asked before; whether the stage waits for it is asked here.
+
+use crate::event::{Refusal, Wake};
+use crate::state::{Execution, Phase, RunState};
+use model::Millis;
+
+pub(crate) fn apply(execution: &mut Execution, run: usize, name: &str, sender: &str, body: &str, now: Millis) -> Result<(), Refusal> {
+    let Some(stage) = execution.runs.get_mut(run) else {
+        return Err(Refusal::new("stage-unknown", "the execution has no such stage"));
+    };
+    let RunState::Live(live) = &mut stage.state else {
+        return Err(Refusal::new("stage-not-waiting", format!("the stage is {}", stage.status())));
+    };
+    let Phase::Suspended { signals, .. } = &live.phase else {
+        return Err(Refusal::new("stage-not-waiting", "the stage does not wait for a signal now"));
+    };
+    if !signals.iter().any(|s| s == name) {
+        return Err(Refusal::new("signal-not-awaited", format!("the stage waits for {}, not for {name}", signals.join(", "))));
+    }
+    stage.seq += 1;
+    let wake = Wake::Signal { name: name.to_owned(), sender: sender.to_owned(), body: body.to_owned() };
+    live.phase = Phase::Step { wake, retry: 0, scheduled_ms: now };
+    live.reason = None;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::on::testing::{execution, reason, statuses, step, stepping};
+    use crate::{Event, Execution, Outcome, Wake, decide, wanted};
+    use model::status::Status;
+
+    fn suspended() -> Execution {
+        let outcome = Outcome::Suspended { signals: vec!["judgment".to_owned()], until_ms: None, reason: reason() };
+        step(&stepping(&execution(&[&[], &[0]])), 0, outcome)
+    }
+
+    fn signal(run: usize, name: &str) -> Event {
+        Event::Signal { run, name: name.to_owned(), sender: "alice".to_owned(), body: "{}".to_owned() }
+    }
+
+    #[test]
+    fn the_awaited_signal_wakes_the_stage() {
+        let at = suspended();
+        assert_eq!(statuses(&at), [Status::Suspended, Status::NotStarted]);
+        let woken = decide(&at, &signal(0, "judgment"), 2_000).unwrap().execution;
+        let effects = wanted(&woken);
+        assert!(matches!(effects.as_slice(), [crate::Effect::Step { seq: 1, wake: Wake::Signal { sender, .. }, .. }] if sender == "alice"));
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_its_reason() {
+        let at = suspended();
+        let code = |execution: &Execution, event: &Event| decide(execution, event, 2_000).unwrap_err().code;
+        assert_eq!(code(&at, &signal(0, "other")), "signal-not-awaited");
+        assert_eq!(code(&at, &signal(1, "judgment")), "stage-not-waiting");
+        assert_eq!(code(&at, &signal(5, "judgment")), "stage-unknown");
+        let woken = decide(&at, &signal(0, "judgment"), 2_000).unwrap().execution;
+        assert_eq!(code(&woken, &signal(0, "judgment")), "stage-not-waiting", "the second answer comes too late");
+    }
+}

@@ -1,0 +1,89 @@
+//! What is to be done next, and when to look again: derived, never remembered.
+
+use crate::event::Wake;
+use crate::state::{Execution, Phase, RunState};
+use model::Millis;
+use model::status::Status;
+
+/// Something that another room must do for the execution to go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Resolve a stage's condition and settings, before the commit that starts it.
+    Resolve {
+        /// Which stage run.
+        run: usize,
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// Make a step. Its identity is (run, attempt, seq, retry).
+    Step {
+        /// Which stage run.
+        run: usize,
+        /// Which attempt.
+        attempt: u32,
+        /// Which step.
+        seq: u32,
+        /// Which repetition.
+        retry: u32,
+        /// Why.
+        wake: Wake,
+        /// When it was scheduled.
+        scheduled_ms: Millis,
+        /// When the stage's time is over.
+        deadline_ms: Millis,
+    },
+    /// Watch what the stage named in its last answer.
+    Watch {
+        /// Which stage run.
+        run: usize,
+        /// Which attempt.
+        attempt: u32,
+        /// The step it waits after.
+        seq: u32,
+    },
+}
+
+/// Everything that is to be done now, in the order of the stages.
+#[must_use]
+pub fn wanted(execution: &Execution) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for (run, stage) in execution.runs.iter().enumerate() {
+        let RunState::Live(live) = &stage.state else { continue };
+        match &live.phase {
+            Phase::Resolve => effects.push(Effect::Resolve { run, attempt: stage.attempt }),
+            Phase::Step { wake, retry, scheduled_ms } => effects.push(Effect::Step {
+                run,
+                attempt: stage.attempt,
+                seq: stage.seq,
+                retry: *retry,
+                wake: wake.clone(),
+                scheduled_ms: *scheduled_ms,
+                deadline_ms: live.deadline_ms,
+            }),
+            Phase::Wait { .. } => effects.push(Effect::Watch { run, attempt: stage.attempt, seq: stage.seq }),
+            Phase::Suspended { .. } | Phase::BackOff { .. } => {}
+        }
+    }
+    effects
+}
+
+/// The earliest instant at which time alone changes something; none when nothing waits for time.
+#[must_use]
+pub fn wake_at(execution: &Execution) -> Option<Millis> {
+    if execution.status == Status::NotStarted {
+        return Some(execution.created_ms);
+    }
+    let live = execution.runs.iter().filter_map(|run| run.live());
+    live.flat_map(|live| {
+        let until = match &live.phase {
+            Phase::Resolve => None,
+            Phase::Step { scheduled_ms, .. } => Some(*scheduled_ms),
+            Phase::Wait { until_ms } | Phase::BackOff { until_ms, .. } => Some(*until_ms),
+            Phase::Suspended { until_ms, .. } => *until_ms,
+        };
+        let deadline = if live.timed_out { None } else { Some(live.deadline_ms) };
+        [until, deadline]
+    })
+    .flatten()
+    .min()
+}

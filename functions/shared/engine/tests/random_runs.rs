@@ -1,0 +1,99 @@
+//! Random graphs, random answers, random times, repeats and stale answers: every execution comes to rest, and every
+//! transition keeps the invariants.
+
+use engine::{Cancel, Effect, Event, Execution, Graph, Node, Outcome, Verdict, decide, invariants, wake_at, wanted};
+use model::id::{ExecutionId, RefId};
+use model::pipeline::FailureChoice;
+use model::reason::{Reason, ReasonCode};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+fn graph(seeds: &[(u8, u8, u8)]) -> Graph {
+    let nodes = seeds.iter().enumerate().map(|(i, (first, second, choice))| {
+        let mut requisites: Vec<usize> = [first, second].iter().filter(|s| **s % 3 != 0 && i > 0).map(|s| usize::from(**s) % i).collect();
+        requisites.dedup();
+        let failure = match choice % 4 {
+            0 => FailureChoice::Halt,
+            1 => FailureChoice::StopBranch { fail_at_end: true },
+            2 => FailureChoice::StopBranch { fail_at_end: false },
+            _ => FailureChoice::Ignore,
+        };
+        Node { ref_id: RefId::parse(i.to_string()).unwrap(), requisites, timeout_ms: 100_000, succeed_on_timeout: choice % 5 == 0, failure }
+    });
+    Graph::new(nodes.collect()).unwrap()
+}
+
+fn outcome(dice: u8, now: u64) -> Outcome {
+    let reason = Reason::new(ReasonCode::StageFailed, "broken", now);
+    match dice % 16 {
+        0..=5 => Outcome::Succeeded,
+        6 | 7 => Outcome::Running { poll_after_ms: u64::from(dice) * 500 },
+        8 => Outcome::Yielded,
+        9 => Outcome::Suspended { signals: vec!["go".to_owned()], until_ms: Some(now + 5_000), reason },
+        10 => Outcome::Suspended { signals: vec!["go".to_owned()], until_ms: None, reason },
+        11 => Outcome::Skipped(reason),
+        12 | 13 => Outcome::Failed { reason, retryable: true, retry_after_ms: None },
+        14 => Outcome::Failed { reason, retryable: false, retry_after_ms: None },
+        _ => Outcome::Fatal(reason),
+    }
+}
+
+fn fold(execution: &Execution, event: &Event, now: u64) -> Execution {
+    let Ok(decision) = decide(execution, event, now) else { return execution.clone() };
+    invariants::check(execution, &decision.execution).unwrap();
+    let again = decide(&decision.execution, event, now);
+    if let (Ok(again), Event::Stepped { .. } | Event::Resolved { .. } | Event::Changed { .. } | Event::Begin) = (again, event) {
+        assert_eq!(again.execution, decision.execution, "the same event twice is the event once: {event:?}");
+    }
+    decision.execution
+}
+
+fn answer(effect: &Effect, dice: u8, now: u64) -> Event {
+    match effect {
+        Effect::Resolve { run, attempt } => {
+            let verdict = match dice % 8 {
+                0 => Verdict::Skip(Reason::new(ReasonCode::ConditionFalse, "no", now)),
+                1 => Verdict::Fail(Reason::new(ReasonCode::ExpressionFailed, "no", now)),
+                _ => Verdict::Run,
+            };
+            Event::Resolved { run: *run, attempt: *attempt, verdict }
+        }
+        Effect::Step { run, attempt, seq, retry, .. } => {
+            Event::Stepped { run: *run, attempt: *attempt, seq: *seq, retry: *retry, outcome: outcome(dice, now) }
+        }
+        Effect::Watch { run, attempt, seq } => Event::Changed { run: *run, attempt: *attempt, seq: *seq },
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn every_execution_comes_to_rest(seeds in prop::collection::vec(any::<(u8, u8, u8)>(), 1..12), dice in prop::collection::vec(any::<u8>(), 64)) {
+        let mut at = Execution::new(ExecutionId::parse("x").unwrap(), Arc::new(graph(&seeds)), 0);
+        let mut now = 1_000;
+        let mut stale: Vec<Event> = Vec::new();
+        at = fold(&at, &Event::Begin, now);
+        for turn in 0..20_000_usize {
+            if at.status.is_complete() {
+                break;
+            }
+            let roll = dice[turn % dice.len()].wrapping_add(u8::try_from(turn % 251).unwrap());
+            let effects = wanted(&at);
+            let event = match effects.get(usize::from(roll) % effects.len().max(1)) {
+                Some(effect) if roll % 7 != 0 => answer(effect, roll, now),
+                _ if roll % 5 == 0 && !stale.is_empty() => stale[usize::from(roll) % stale.len()].clone(),
+                _ if roll == 251 => Event::Cancel(Cancel { by: "a".to_owned(), reason: String::new() }),
+                _ => {
+                    now = now.max(wake_at(&at).expect("a live execution always has something that time brings"));
+                    Event::Tick
+                }
+            };
+            stale.push(event.clone());
+            stale.truncate(16);
+            at = fold(&at, &event, now);
+        }
+        prop_assert!(at.status.is_complete(), "did not come to rest: {at:?}");
+        prop_assert_eq!(wanted(&at), vec![]);
+        prop_assert_eq!(wake_at(&at), None);
+    }
+}
