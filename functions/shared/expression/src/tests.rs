@@ -1,0 +1,94 @@
+//! Every form that is served, and every way to be refused.
+
+use super::*;
+use serde_json::json;
+
+fn scope() -> Map<String, Value> {
+    let scope = json!({
+        "parameters": {"version": "1.2", "replicas": 3, "run-it": "true", "on": true, "list": ["a", "b"]},
+        "trigger": {"tag": "v1", "artifacts": [{"reference": "r.io/web:v1"}]}
+    });
+    scope.as_object().unwrap().clone()
+}
+
+fn good(template: &str, want: Value) {
+    assert_eq!(evaluate(template, &scope()), Ok(want), "{template}");
+}
+
+fn bad(template: &str, reason: &str, position: u32) {
+    let error = evaluate(template, &scope()).unwrap_err();
+    assert_eq!((error.reason, error.position), (reason, position), "{template}: {error}");
+}
+
+#[test]
+fn paths_keep_their_type_and_mixed_text_concatenates() {
+    good("${parameters.version}", json!("1.2"));
+    good("${ parameters['replicas'] }", json!(3));
+    good("${parameters[\"run-it\"]}", json!("true"));
+    good("${trigger['tag']}", json!("v1"));
+    good("${trigger.artifacts[0].reference}", json!("r.io/web:v1"));
+    good("${trigger.artifacts['0']['reference']}", json!("r.io/web:v1"));
+    good("web:${trigger['tag']}-${parameters.replicas}", json!("web:v1-3"));
+    good("${parameters.list}", json!(["a", "b"]));
+    good("${true}", json!(true));
+    good("${'it''s }'}", json!("it's }"));
+    good("plain", json!("plain"));
+    good("", json!(""));
+    good("$${HOME} ${trigger.tag}", json!("${HOME} v1"));
+}
+
+#[test]
+fn nothing_is_silent() {
+    bad("${parameters.verison}", "unknown-key", 12);
+    bad("x ${nothing}", "unknown-name", 4);
+    bad("${parameters.version", "unterminated", 0);
+    bad("${}", "syntax", 2);
+    bad("${parameters.version.x}", "not-an-object", 20);
+    bad("${trigger.artifacts[4]}", "index-out-of-range", 19);
+    bad("${parameters.replicas[0]}", "not-a-list", 21);
+    bad("${parameters.x + 1}", "not-supported", 15);
+    bad("${#toInt(parameters.x)}", "not-supported", 2);
+    bad("${trigger.tag.toString()}", "not-supported", 22);
+    bad("${parameters['x}", "unterminated", 0);
+    bad("${parameters[x]}", "not-supported", 13);
+    let long = format!("${{{}}}", "a".repeat(EXPRESSION_BYTES_MAX + 1));
+    bad(&long, "too-long", 2);
+    bad(&"a".repeat(TEMPLATE_BYTES_MAX + 1), "too-long", 0);
+}
+
+#[test]
+fn a_near_name_is_suggested() {
+    let error = evaluate("${parameters.verison}", &scope()).unwrap_err();
+    assert!(error.message.contains("did you mean `version`"), "{error}");
+    let error = evaluate("${paramters.version}", &scope()).unwrap_err();
+    assert!(error.message.contains("did you mean `parameters`"), "{error}");
+    let error = evaluate("${zzz}", &scope()).unwrap_err();
+    assert!(!error.message.contains("did you mean"), "{error}");
+}
+
+#[test]
+fn documents_resolve_with_every_error_in_its_place() {
+    let document = json!({"a": ["${parameters.replicas}", {"${trigger.tag}": 1}], "b": true});
+    assert_eq!(resolve(&document, &scope()), Ok(json!({"a": [3, {"v1": 1}], "b": true})));
+    let errors = resolve(&json!({"x/y": "${no}", "z": ["ok", "${parameters.no}"]}), &scope()).unwrap_err();
+    assert_eq!(errors.iter().map(|e| e.pointer.as_str()).collect::<Vec<_>>(), ["/x~1y", "/z/1"]);
+}
+
+#[test]
+fn conditions_are_true_or_false() {
+    for text in ["true", "${true}", "parameters.on", "${parameters.on}", "parameters['run-it']"] {
+        assert_eq!(condition(text, &scope()), Ok(true), "{text}");
+    }
+    assert_eq!(condition("false", &scope()), Ok(false));
+    assert_eq!(condition("parameters.version", &scope()).unwrap_err().reason, "not-a-condition");
+    assert_eq!(condition("parameters.run-it", &scope()).unwrap_err().reason, "not-supported");
+}
+
+#[test]
+fn a_bottomless_document_is_refused() {
+    let mut document = json!("x");
+    for _ in 0..=DEPTH_MAX + 1 {
+        document = json!([document]);
+    }
+    assert_eq!(resolve(&document, &scope()).unwrap_err()[0].error.reason, "too-deep");
+}
