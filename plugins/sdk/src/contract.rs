@@ -1,0 +1,78 @@
+//! The types of the contract under short names, and the small constructors stages write over and over.
+
+pub use crate::bindings::stage::waybill::stage::context::RunInfo;
+pub use crate::bindings::stage::waybill::stage::types::{
+    AwaitSignal, Blame, Checkpoint, Failure, Mode, ObjectRef, Outcome, Progress, Results, Running, Selector, Signal,
+    StepInput, Suspended, Target, Wake, Watched, Yielded,
+};
+
+/// A signal's stand-in for "the time this stage may take has run out"; every built-in stage fails with it.
+pub const STAGE_TIMEOUT: &str = "stage-timeout";
+
+impl Failure {
+    /// A failure that is final and leaves nothing behind.
+    pub fn new(code: &str, blame: Blame, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            retryable: false,
+            retry_after_ms: None,
+            blame,
+            results: None,
+            details: None,
+        }
+    }
+
+    /// What the pipeline's author can put right.
+    pub fn user(code: &str, message: impl Into<String>) -> Self {
+        Self::new(code, Blame::User, message)
+    }
+
+    /// Another attempt at this step may succeed, not before the time given.
+    #[must_use]
+    pub fn retryable(mut self, after_ms: Option<u32>) -> Self {
+        self.retryable = true;
+        self.retry_after_ms = after_ms;
+        self
+    }
+
+    /// What the stage leaves behind all the same.
+    #[must_use]
+    pub fn with_results(mut self, results: Results) -> Self {
+        self.results = Some(results);
+        self
+    }
+
+    /// JSON for people.
+    #[must_use]
+    pub fn with_details(mut self, details: &serde_json::Value) -> Self {
+        self.details = Some(details.to_string());
+        self
+    }
+}
+
+impl Progress {
+    /// One line, without percentage and details.
+    pub fn message(message: impl Into<String>) -> Self {
+        Self { message: message.into(), percent: None, details: None }
+    }
+}
+
+impl Results {
+    /// The same JSON object as outputs and as context, which is what Spinnaker's stages leave.
+    pub fn of(values: &serde_json::Value, message: impl Into<String>) -> Self {
+        let text = values.to_string();
+        Self {
+            outputs: text.clone(),
+            context: text,
+            artifacts: Vec::new(),
+            message: message.into(),
+            adopt_sender: false,
+        }
+    }
+
+    /// A message and nothing else.
+    pub fn message(message: impl Into<String>) -> Self {
+        Self::of(&serde_json::Value::Object(serde_json::Map::new()), message)
+    }
+}
