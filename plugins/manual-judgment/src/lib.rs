@@ -1,9 +1,8 @@
 //! Stage type `manualJudgment`: rests until a person decides. Who may decide is checked by the host; whether what they sent
 //! is a decision is checked here. It touches nothing outside.
+#![allow(clippy::result_large_err, reason = "a failure is built once and ends its step; boxing it would only hide that")]
 
-use sdk::contract::{
-    AwaitSignal, Failure, Mode, Outcome, Progress, Results, STAGE_TIMEOUT, Signal, StepInput, Suspended, Wake,
-};
+use sdk::contract::{AwaitSignal, Failure, Mode, Outcome, Progress, Results, STAGE_TIMEOUT, Signal, StepInput, Suspended, Wake};
 use sdk::host::Context;
 use sdk::{checkpoint, fields};
 use serde::{Deserialize, Serialize};
@@ -106,7 +105,7 @@ pub fn step<H: Context>(input: &StepInput, host: &mut H) -> Result<Outcome, Fail
                 state.refused = Some(format!("the answer of {who} was not accepted: {reason}"));
             }
         },
-        Wake::TimedOut => return Err(Failure::user(STAGE_TIMEOUT, "nobody decided in time")),
+        Wake::TimedOut => return Err(Failure::user(STAGE_TIMEOUT, "nobody decided")),
         Wake::Start | Wake::Poll | Wake::Signal(_) | Wake::Retry(_) => {}
     }
     question.ask(&state)

@@ -70,8 +70,7 @@ fn continue_goes_on_with_what_was_chosen() {
     let params = json!({"judgmentInputs": [{"value": "go"}]});
     let body = json!({"judgmentStatus": "continue", "judgmentInput": "go", "comment": "fine"});
     let results = succeeded(answered(&params, &body));
-    let expected =
-        json!({"judgmentStatus": "continue", "judgmentInput": "go", "lastModifiedBy": "alice", "comment": "fine"});
+    let expected = json!({"judgmentStatus": "continue", "judgmentInput": "go", "lastModifiedBy": "alice", "comment": "fine"});
     assert_eq!(results.outputs, expected.to_string());
     assert_eq!(results.context, results.outputs);
     assert_eq!(results.message, "continued by alice: go");
@@ -86,8 +85,8 @@ fn later_stages_may_act_as_the_judge() {
 
 #[test]
 fn stop_fails_with_the_same_results() {
-    let failure = answered(&json!({"judgmentInputs": [{"value": "bad"}]}), &json!({"judgmentStatus": "stop", "judgmentInput": "bad"}))
-        .unwrap_err();
+    let failure =
+        answered(&json!({"judgmentInputs": [{"value": "bad"}]}), &json!({"judgmentStatus": "stop", "judgmentInput": "bad"})).unwrap_err();
     assert_eq!(failure.code, "judgment-stopped");
     assert_eq!(failure.blame, Blame::User);
     assert_eq!(failure.message, "stopped by alice: bad");
@@ -182,5 +181,6 @@ fn the_manifest_is_json_and_says_what_the_code_does() {
     assert_eq!(manifest["type"], "manualJudgment");
     assert_eq!(manifest["signals"], json!([JUDGMENT]));
     assert_eq!(manifest["checkpointSchemas"], json!([SCHEMA]));
+    assert_eq!(manifest["capabilities"]["adoptSender"], true);
     assert_eq!(manifest["timeoutMs"], json!(72 * 3600 * 1000));
 }

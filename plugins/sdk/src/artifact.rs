@@ -133,10 +133,7 @@ mod tests {
         let full = "host:5000/app";
         let by_digest = Some(format!("{full}@sha256:aa"));
         assert_eq!(image(json!({"name": full, "metadata": {"digest": "sha256:aa"}})), by_digest);
-        assert_eq!(
-            image(json!({"name": full, "reference": "host:5000/app:7", "metadata": {"digest": "sha256:aa"}})),
-            by_digest
-        );
+        assert_eq!(image(json!({"name": full, "reference": "host:5000/app:7", "metadata": {"digest": "sha256:aa"}})), by_digest);
         assert_eq!(image(json!({"name": full, "version": "sha256:aa"})), by_digest);
         assert_eq!(image(json!({"name": full, "reference": "host:5000/app@sha256:aa"})), by_digest);
         assert_eq!(image(json!({"name": full, "reference": "host:5000/app:7@sha256:aa"})), by_digest);

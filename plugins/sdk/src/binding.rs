@@ -67,7 +67,9 @@ impl Binding {
 
     fn pod_spec(&mut self, spec: &mut Map<String, Value>) {
         for key in ["initContainers", "containers"] {
-            let Some(Value::Array(containers)) = spec.get_mut(key) else { continue };
+            let Some(Value::Array(containers)) = spec.get_mut(key) else {
+                continue;
+            };
             for container in containers {
                 if let Some(Value::String(image)) = container.get_mut("image") {
                     self.replace(image);
@@ -109,10 +111,7 @@ impl Binding {
 
 /// The failure for required artifacts without a place.
 pub fn unbound(missing: &[String]) -> Failure {
-    Failure::user(
-        "required-artifacts-unbound",
-        format!("The following required artifacts could not be bound: {}", missing.join(", ")),
-    )
+    Failure::user("required-artifacts-unbound", format!("The following required artifacts could not be bound: {}", missing.join(", ")))
 }
 
 #[cfg(test)]
@@ -164,8 +163,10 @@ mod tests {
         let bound = json!({"initContainers": [{"image": "app:2"}], "containers": [{"image": "app:2"}, {"name": "none"}]});
         let cases = [
             (json!({"kind": "Pod", "apiVersion": "v1", "spec": pods}), "/spec"),
-            (json!({"kind": "CronJob", "spec": {"jobTemplate": {"spec": {"template": {"spec": pods}}}}}),
-                "/spec/jobTemplate/spec/template/spec"),
+            (
+                json!({"kind": "CronJob", "spec": {"jobTemplate": {"spec": {"template": {"spec": pods}}}}}),
+                "/spec/jobTemplate/spec/template/spec",
+            ),
             (json!({"kind": "Rollouts", "spec": {"all": [{"template": {"spec": pods}}]}}), "/spec/all/0/template/spec"),
         ];
         for (body, at) in cases {
@@ -195,10 +196,7 @@ mod tests {
         binding.bind(&mut deployment("app"));
         let failure = binding.finish().unwrap_err();
         assert_eq!(failure.code, "required-artifacts-unbound");
-        assert_eq!(
-            failure.message,
-            "The following required artifacts could not be bound: docker/image gone"
-        );
+        assert_eq!(failure.message, "The following required artifacts could not be bound: docker/image gone");
     }
 
     #[test]

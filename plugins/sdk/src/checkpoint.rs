@@ -35,8 +35,7 @@ pub fn read<T: DeserializeOwned>(input: &StepInput, schema: u32) -> Result<Optio
 /// # Errors
 /// `checkpoint-too-large` when the state does not fit.
 pub fn write<T: Serialize>(schema: u32, state: &T) -> Result<Checkpoint, Failure> {
-    let data = serde_json::to_string(state)
-        .map_err(|error| Failure::new("checkpoint-unwritable", Blame::Plugin, error.to_string()))?;
+    let data = serde_json::to_string(state).map_err(|error| Failure::new("checkpoint-unwritable", Blame::Plugin, error.to_string()))?;
     if data.len() > CHECKPOINT_BYTES_MAX {
         let bytes = data.len();
         return Err(Failure::new(

@@ -2,8 +2,8 @@
 
 pub use crate::bindings::stage::waybill::stage::context::RunInfo;
 pub use crate::bindings::stage::waybill::stage::types::{
-    AwaitSignal, Blame, Checkpoint, Failure, Mode, ObjectRef, Outcome, Progress, Results, Running, Selector, Signal,
-    StepInput, Suspended, Target, Wake, Watched, Yielded,
+    AwaitSignal, Blame, Checkpoint, Failure, Mode, ObjectRef, Outcome, Progress, Results, Running, Selector, Signal, StepInput, Suspended,
+    Target, Wake, Watched, Yielded,
 };
 
 /// A signal's stand-in for "the time this stage may take has run out"; every built-in stage fails with it.
@@ -12,15 +12,7 @@ pub const STAGE_TIMEOUT: &str = "stage-timeout";
 impl Failure {
     /// A failure that is final and leaves nothing behind.
     pub fn new(code: &str, blame: Blame, message: impl Into<String>) -> Self {
-        Self {
-            code: code.to_owned(),
-            message: message.into(),
-            retryable: false,
-            retry_after_ms: None,
-            blame,
-            results: None,
-            details: None,
-        }
+        Self { code: code.to_owned(), message: message.into(), retryable: false, retry_after_ms: None, blame, results: None, details: None }
     }
 
     /// What the pipeline's author can put right.
@@ -62,13 +54,7 @@ impl Results {
     /// The same JSON object as outputs and as context, which is what Spinnaker's stages leave.
     pub fn of(values: &serde_json::Value, message: impl Into<String>) -> Self {
         let text = values.to_string();
-        Self {
-            outputs: text.clone(),
-            context: text,
-            artifacts: Vec::new(),
-            message: message.into(),
-            adopt_sender: false,
-        }
+        Self { outputs: text.clone(), context: text, artifacts: Vec::new(), message: message.into(), adopt_sender: false }
     }
 
     /// A message and nothing else.

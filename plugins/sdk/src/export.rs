@@ -8,8 +8,29 @@
 ///   what it does not call is not imported.
 ///
 /// On other targets than wasm it expands to nothing.
+///
+/// A fourth, `cancel: fn(&StepInput, &str, &mut impl …) -> Result<Outcome, Failure>`, puts it into world
+/// `compensable-stage`.
 #[macro_export]
 macro_rules! export_stage {
+    (describe: $describe:path, validate: $validate:path, step: $step:path, cancel: $cancel:path $(,)?) => {
+        $crate::export_stage!(describe: $describe, validate: $validate, step: $step);
+
+        #[cfg(target_arch = "wasm32")]
+        mod compensation {
+            use $crate::contract::{Failure, Outcome, StepInput};
+
+            struct Compensation;
+
+            impl $crate::compensation::Guest for Compensation {
+                fn cancel(input: StepInput, reason: String) -> Result<Outcome, Failure> {
+                    $cancel(&input, &reason, &mut $crate::host::Imports)
+                }
+            }
+
+            $crate::bindings::compensation::export_world!(Compensation with_types_in $crate::bindings::compensation);
+        }
+    };
     (describe: $describe:path, validate: $validate:path, step: $step:path $(,)?) => {
         #[cfg(target_arch = "wasm32")]
         mod component {

@@ -5,9 +5,7 @@
 use crate::contract::{Blame, Failure, ObjectRef, RunInfo, Target};
 
 pub use crate::bindings::stage::waybill::stage::artifacts::Error as ArtifactError;
-pub use crate::bindings::stage::waybill::stage::kubernetes::{
-    Applied, ApplyOptions, Error as ClusterError, KindInfo, Reason, Rollout,
-};
+pub use crate::bindings::stage::waybill::stage::kubernetes::{Applied, ApplyOptions, Error as ClusterError, KindInfo, Reason, Rollout};
 pub use crate::bindings::stage::waybill::stage::log::Level;
 
 /// Lines for the stage's log.
@@ -78,9 +76,7 @@ pub fn cluster_failure(what: &str, error: &ClusterError) -> Failure {
         ClusterError::NotFound => of("not-found", Blame::User, "it does not exist"),
         ClusterError::Conflict(text) => of("field-conflict", Blame::User, text),
         ClusterError::Invalid(text) => of("invalid-manifest", Blame::User, text),
-        ClusterError::Throttled(after_ms) => {
-            of("throttled", Blame::Target, "the cluster asks to slow down").retryable(Some(*after_ms))
-        }
+        ClusterError::Throttled(after_ms) => of("throttled", Blame::Target, "the cluster asks to slow down").retryable(Some(*after_ms)),
         ClusterError::Unavailable(text) => of("unavailable", Blame::Target, text).retryable(None),
         ClusterError::TooLarge(bytes) => of("too-large", Blame::User, &format!("{bytes} bytes are too many")),
         ClusterError::Quota(text) => of("quota", Blame::Plugin, text),

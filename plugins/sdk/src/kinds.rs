@@ -6,11 +6,7 @@ pub fn order(kind: &str) -> u16 {
         "Namespace" => 0,
         "Role" | "ClusterRole" => 20,
         "RoleBinding" | "ClusterRoleBinding" | "CustomResourceDefinition" => 30,
-        "ServiceAccount"
-        | "StorageClass"
-        | "PersistentVolume"
-        | "MutatingWebhookConfiguration"
-        | "ValidatingWebhookConfiguration" => 40,
+        "ServiceAccount" | "StorageClass" | "PersistentVolume" | "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => 40,
         "ConfigMap" | "Secret" | "PersistentVolumeClaim" => 50,
         "Service" | "Ingress" | "NetworkPolicy" => 70,
         "APIService" => 80,
@@ -90,17 +86,7 @@ pub fn namespaced(api_version: &str, kind: &str) -> Option<bool> {
 /// a Service without address included: that is what existing pipelines rely on.
 pub fn settles_later(api_version: &str, kind: &str) -> bool {
     is_builtin_group(group(api_version))
-        && matches!(
-            kind,
-            "Deployment"
-                | "StatefulSet"
-                | "DaemonSet"
-                | "ReplicaSet"
-                | "Job"
-                | "CronJob"
-                | "Pod"
-                | "HorizontalPodAutoscaler"
-        )
+        && matches!(kind, "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" | "CronJob" | "Pod" | "HorizontalPodAutoscaler")
 }
 
 /// A kind as Spinnaker writes it in names and artifact types: `deployment`, `configMap`, `virtualService.networking.istio.io`.
@@ -122,10 +108,7 @@ mod tests {
     fn order_is_spinnakers() {
         let mut kinds = vec!["HorizontalPodAutoscaler", "Rollout", "Deployment", "Service", "ConfigMap", "Namespace"];
         kinds.sort_by_key(|kind| order(kind));
-        assert_eq!(
-            kinds,
-            ["Namespace", "ConfigMap", "Service", "Deployment", "HorizontalPodAutoscaler", "Rollout"]
-        );
+        assert_eq!(kinds, ["Namespace", "ConfigMap", "Service", "Deployment", "HorizontalPodAutoscaler", "Rollout"]);
     }
 
     #[test]
@@ -148,9 +131,6 @@ mod tests {
         assert_eq!(spinnaker_name("apps/v1", "ReplicaSet"), "replicaSet");
         assert_eq!(spinnaker_name("v1", "ConfigMap"), "configMap");
         assert_eq!(spinnaker_name("apiregistration.k8s.io/v1", "APIService"), "apiService");
-        assert_eq!(
-            spinnaker_name("networking.istio.io/v1", "VirtualService"),
-            "virtualService.networking.istio.io"
-        );
+        assert_eq!(spinnaker_name("networking.istio.io/v1", "VirtualService"), "virtualService.networking.istio.io");
     }
 }

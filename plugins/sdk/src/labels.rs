@@ -47,8 +47,7 @@ pub fn is_value(text: &str) -> bool {
 /// `key=value`, separated by commas. `None` when it has none.
 pub fn pod_selector(object: &Map<String, Value>) -> Option<String> {
     let labels = object.get("spec")?.get("selector")?.get("matchLabels")?.as_object()?;
-    let mut pairs: Vec<_> =
-        labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
+    let mut pairs: Vec<_> = labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
     pairs.sort();
     (!pairs.is_empty()).then(|| pairs.join(","))
 }

@@ -53,10 +53,7 @@ mod tests {
             "metadata": {"name": "s", "managedFields": [1],
                 "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "c2VjcmV0", "k": "v"}}});
         let shown = shown(secret.as_object().unwrap().clone());
-        assert_eq!(
-            shown,
-            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "annotations": {"k": "v"}}})
-        );
+        assert_eq!(shown, json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "annotations": {"k": "v"}}}));
     }
 
     #[test]
@@ -70,9 +67,6 @@ mod tests {
 
     #[test]
     fn stubs_name_the_object() {
-        assert_eq!(
-            stub("v1", "Namespace", None, "a", ""),
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}})
-        );
+        assert_eq!(stub("v1", "Namespace", None, "a", ""), json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}));
     }
 }

@@ -34,20 +34,15 @@ impl Problem {
 
 /// Problems as one failure: the first one's code, the first few in words, all of them in the details.
 pub fn failure(problems: &[Problem]) -> Failure {
-    let shown: Vec<_> = problems
-        .iter()
-        .take(PROBLEMS_SHOWN_MAX)
-        .map(|problem| format!("{}: {}", problem.pointer, problem.message))
-        .collect();
+    let shown: Vec<_> =
+        problems.iter().take(PROBLEMS_SHOWN_MAX).map(|problem| format!("{}: {}", problem.pointer, problem.message)).collect();
     let mut message = shown.join("; ");
     if problems.len() > PROBLEMS_SHOWN_MAX {
         message = format!("{message}; and {} more", problems.len() - PROBLEMS_SHOWN_MAX);
     }
     let code = problems.first().map_or("manifest-invalid", |problem| problem.code);
-    let all: Vec<_> = problems
-        .iter()
-        .map(|problem| json!({"code": problem.code, "pointer": problem.pointer, "message": problem.message}))
-        .collect();
+    let all: Vec<_> =
+        problems.iter().map(|problem| json!({"code": problem.code, "pointer": problem.pointer, "message": problem.message})).collect();
     Failure::user(code, message).with_details(&json!({ "problems": all }))
 }
 

@@ -18,10 +18,7 @@ fn pointers(manifests: Value) -> Vec<String> {
 
 fn check_problem(manifests: Value, code: &str, pointer: &str) {
     let problems = collect(&stage(manifests)).unwrap_err();
-    assert!(
-        problems.iter().any(|problem| problem.code == code && problem.pointer == pointer),
-        "{problems:?} lacks {code} at {pointer}"
-    );
+    assert!(problems.iter().any(|problem| problem.code == code && problem.pointer == pointer), "{problems:?} lacks {code} at {pointer}");
 }
 
 #[test]

@@ -78,8 +78,12 @@ fn store(annotations: &mut Map<String, Value>, pairs: &[(String, String)]) {
 /// Without this, adopting a workload would change its pod template and so restart every pod. Comes before [`annotate`]
 /// and [`crate::labels::label`], which then find the values there.
 pub fn keep_template_marks(manifest: &mut Manifest, live: &Value) {
-    let Some(metadata) = manifest.template_metadata_mut() else { return };
-    let Some(template) = live.pointer("/spec/template/metadata") else { return };
+    let Some(metadata) = manifest.template_metadata_mut() else {
+        return;
+    };
+    let Some(template) = live.pointer("/spec/template/metadata") else {
+        return;
+    };
     if let Some(live) = template.get("annotations").and_then(Value::as_object) {
         let annotations = section_mut(metadata, "annotations");
         for (key, value) in live {

@@ -86,7 +86,9 @@ fn condition(item: &Value) -> Result<Condition, &'static str> {
         "NOT_CONTAINS" => Test::NotContains,
         "EXISTS" => Test::Exists,
         "NOT_EXISTS" => Test::NotExists,
-        _ => return Err("kind is one of ANY, EQUALS, NOT_EQUALS, CONTAINS, NOT_CONTAINS, EXISTS, NOT_EXISTS"),
+        _ => {
+            return Err("kind is one of ANY, EQUALS, NOT_EQUALS, CONTAINS, NOT_CONTAINS, EXISTS, NOT_EXISTS");
+        }
     };
     let key = fields::text(item, "key").unwrap_or_default().to_owned();
     if key.is_empty() && test != Test::Any {

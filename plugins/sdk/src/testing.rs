@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::{Value, json};
 
 use crate::contract::{Checkpoint, Mode, ObjectRef, Outcome, RunInfo, Signal, StepInput, Target, Wake};
-use crate::host::{
-    Applied, ApplyOptions, ArtifactError, Artifacts, Cluster, ClusterError, Context, KindInfo, Level, Log, Reason, Rollout,
-};
+use crate::host::{Applied, ApplyOptions, ArtifactError, Artifacts, Cluster, ClusterError, Context, KindInfo, Level, Log, Reason, Rollout};
 
 /// The first step of a stage, at one second after the epoch.
 pub fn start(params: &str) -> StepInput {
@@ -54,21 +52,15 @@ pub fn rollout(desired: u32, updated: u32, available: u32) -> Rollout {
         desired,
         updated,
         available,
-        message: if stable { String::new() } else { "waiting for the rollout".to_owned() },
+        message: if stable { String::new() } else { format!("{available} of {desired} updated pods available") },
         reasons: Vec::new(),
     }
 }
 
 /// A pod's reason.
 pub fn reason(code: &str, pod: &str, container: &str, message: &str) -> Reason {
-    let object =
-        ObjectRef { api_version: "v1".into(), kind: "Pod".into(), name: pod.into(), namespace: Some("default".into()) };
-    Reason {
-        code: code.into(),
-        object,
-        container: (!container.is_empty()).then(|| container.into()),
-        message: message.into(),
-    }
+    let object = ObjectRef { api_version: "v1".into(), kind: "Pod".into(), name: pod.into(), namespace: Some("default".into()) };
+    Reason { code: code.into(), object, container: (!container.is_empty()).then(|| container.into()), message: message.into() }
 }
 
 /// The scripted host. Objects are kept by `Kind namespace/name`.
@@ -109,8 +101,7 @@ impl Script {
     }
 
     fn put(&mut self, manifest: &str) -> Result<Applied, ClusterError> {
-        let mut object: Value =
-            serde_json::from_str(manifest).map_err(|error| ClusterError::Invalid(error.to_string()))?;
+        let mut object: Value = serde_json::from_str(manifest).map_err(|error| ClusterError::Invalid(error.to_string()))?;
         let key = Self::key_of(&object);
         if let Some(error) = self.refuse.get_mut(&key).and_then(VecDeque::pop_front) {
             return Err(error);
@@ -208,8 +199,7 @@ impl Cluster for Script {
 
     fn create(&mut self, _: &Target, manifest: &str) -> Result<String, ClusterError> {
         self.calls.push("create".into());
-        let mut object: Value =
-            serde_json::from_str(manifest).map_err(|error| ClusterError::Invalid(error.to_string()))?;
+        let mut object: Value = serde_json::from_str(manifest).map_err(|error| ClusterError::Invalid(error.to_string()))?;
         let count = self.count("create");
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut)
             && let Some(Value::String(start)) = metadata.remove("generateName")

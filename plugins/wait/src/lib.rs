@@ -1,8 +1,7 @@
 //! Stage type `wait`: rests for some seconds, unless somebody skips what remains. It touches nothing outside.
+#![allow(clippy::result_large_err, reason = "a failure is built once and ends its step; boxing it would only hide that")]
 
-use sdk::contract::{
-    AwaitSignal, Failure, Mode, Outcome, Progress, Results, STAGE_TIMEOUT, StepInput, Suspended, Wake,
-};
+use sdk::contract::{AwaitSignal, Failure, Mode, Outcome, Progress, Results, STAGE_TIMEOUT, StepInput, Suspended, Wake};
 use sdk::{checkpoint, fields};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
