@@ -6,7 +6,7 @@ pub use crate::bindings::stage::waybill::stage::types::{
     Target, Wake, Watched, Yielded,
 };
 
-/// A signal's stand-in for "the time this stage may take has run out"; every built-in stage fails with it.
+/// The code every built-in stage fails with when its time has run out.
 pub const STAGE_TIMEOUT: &str = "stage-timeout";
 
 impl Failure {
