@@ -2,6 +2,18 @@
 //!
 //! Nothing here knows a database, a cloud or a runtime. Time and randomness come in through ports; nothing is spawned.
 
+pub mod accounts;
+pub mod applications;
+pub mod changes;
 pub mod error;
+pub mod expect;
+pub mod idempotency;
+pub mod identity;
+pub mod paging;
+pub mod pipelines;
 pub mod ports;
+pub mod projects;
 pub mod record;
+pub mod stage_types;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

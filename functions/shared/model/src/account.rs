@@ -135,6 +135,15 @@ pub struct RegistryAccount {
     /// Speak HTTP; only for loopback addresses or when asked for explicitly.
     #[serde(default)]
     pub plain_http: bool,
+    /// How it logs in; the secret itself is sealed.
+    #[serde(default)]
+    pub login: LoginKind,
+    /// The user name of a basic login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Has a certificate authority of its own.
+    #[serde(default)]
+    pub own_ca: bool,
     /// Sealed [`RegistryCredentials`].
     pub credentials: Sealed,
     /// How far the check has come.
@@ -157,6 +166,19 @@ pub struct RegistryCredentials {
     /// PEM of the certificate authority; none means the public ones.
     #[serde(default)]
     pub ca_pem: Option<String>,
+}
+
+/// Ways to log in to a registry, without the secret.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LoginKind {
+    /// Not at all.
+    #[default]
+    Anonymous,
+    /// Name and password.
+    Basic,
+    /// A token.
+    Bearer,
 }
 
 /// Ways to log in to a registry.

@@ -96,6 +96,26 @@ codes! {
     AccountNotAllowed = "account-not-allowed",
     /// The pipeline is disabled; enable it to start it.
     PipelineDisabled = "pipeline-disabled",
+    /// The account's host name is not known; check the address, or the name server of this installation.
+    AccountNameNotFound = "account-name-not-found",
+    /// Nothing listens at the account's address; check the port, and that the server runs.
+    AccountConnectionRefused = "account-connection-refused",
+    /// The server's certificate is not signed by the authority the account names; give the right one.
+    AccountCertificateNotTrusted = "account-certificate-not-trusted",
+    /// The server did not answer in time; check the address, and what stands between.
+    AccountTimedOut = "account-timed-out",
+    /// The server cannot be reached, or is in trouble; the message says what happened.
+    AccountUnreachable = "account-unreachable",
+    /// The server does not accept the account's credentials; give new ones.
+    AccountUnauthorized = "account-unauthorized",
+    /// The server accepts the credentials and denies the check itself; whoever runs it can allow it.
+    AccountForbidden = "account-forbidden",
+    /// The credentials lack rights that stages need; the checks name each right and namespace.
+    AccountRightsMissing = "account-rights-missing",
+    /// The server answers something else than was expected; check that the address is the right kind of server.
+    AccountNotUnderstood = "account-not-understood",
+    /// The stored credentials cannot be opened; give them again.
+    AccountSecretUnreadable = "account-secret-unreadable",
     /// The plan of the execution cannot be read any more; an administrator looks at the store.
     PlanUnreadable = "plan-unreadable",
 }

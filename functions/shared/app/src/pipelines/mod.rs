@@ -1,0 +1,254 @@
+//! Pipelines: rows to find them by, and the immutable revisions of their documents.
+//!
+//! A document may be larger than an item, so a revision is a head and parts, written in the transaction that saves it.
+
+mod document;
+mod hooks;
+mod save;
+
+pub use hooks::{HOOK_PREFIX, HookRow, TriggerHook, trigger_by_hook, triggers};
+pub use save::{DOCKER_TRIGGERS_MAX, SavePorts, Saved, delete, save};
+
+use crate::applications;
+use crate::error::AppError;
+use crate::paging::{self, Listed, PageRequest};
+use crate::ports::{Key, Query, Table};
+use crate::record::{self, Record};
+use model::Millis;
+use model::id::{AppName, PipelineId};
+use model::person::{Action, Principal};
+use model::pipeline::Revision;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// A pipeline as lists show it. Its version, for `If-Match`, is its revision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PipelineRow {
+    /// Stable over renames.
+    pub id: PipelineId,
+    /// Owning application.
+    pub application: AppName,
+    /// Unique within the application, ignoring case.
+    pub name: String,
+    /// Number of the newest revision.
+    pub revision: u64,
+    /// Its place in lists, if it says one.
+    #[serde(default)]
+    pub index: Option<i64>,
+    /// Any start is refused.
+    #[serde(default)]
+    pub disabled: bool,
+    /// Its stages' types.
+    pub stage_types: BTreeSet<String>,
+    /// Cloud accounts that its stages name.
+    pub cloud_accounts: Vec<AccountUse>,
+    /// Registry accounts that its triggers name.
+    pub registry_accounts: Vec<AccountUse>,
+    /// Who saved the newest revision.
+    pub author: String,
+    /// When.
+    pub updated_ms: Millis,
+}
+
+impl Record for PipelineRow {
+    const SHAPE: &'static str = "pipeline";
+}
+
+/// Where an account is named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountUse {
+    /// The account.
+    pub account: String,
+    /// The stage or trigger, for people.
+    pub place: String,
+}
+
+/// Which application a pipeline is in, to find it by its id alone.
+#[derive(Serialize, Deserialize)]
+struct HomeRow {
+    application: AppName,
+}
+
+impl Record for HomeRow {
+    const SHAPE: &'static str = "pipeline-home";
+}
+
+/// Which pipeline has a name.
+#[derive(Serialize, Deserialize)]
+struct NameRow {
+    id: PipelineId,
+}
+
+impl Record for NameRow {
+    const SHAPE: &'static str = "pipeline-name";
+}
+
+/// What is known of a revision without its document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionHead {
+    /// Number, from 1.
+    pub number: u64,
+    /// Who saved it.
+    pub author: String,
+    /// When.
+    pub created_ms: Millis,
+    /// Bytes of the document.
+    pub bytes: u64,
+    parts: u32,
+}
+
+impl Record for RevisionHead {
+    const SHAPE: &'static str = "pipeline-revision";
+}
+
+fn partition(application: &AppName) -> String {
+    format!("APP#{}", application.key())
+}
+
+fn row_key(application: &AppName, id: &str) -> Key {
+    Key::new(partition(application), format!("PIPE#{id}"))
+}
+
+fn name_key(application: &AppName, name: &str) -> Key {
+    Key::new(partition(application), format!("NAME#{}", name.trim().to_lowercase()))
+}
+
+fn pipe(id: &PipelineId) -> String {
+    format!("PIPE#{id}")
+}
+
+fn home_key(id: &PipelineId) -> Key {
+    Key::new(pipe(id), "HOME")
+}
+
+fn head_key(id: &PipelineId, number: u64) -> Key {
+    Key::new(pipe(id), format!("REV#{number:010}"))
+}
+
+fn unknown(name_or_id: &str) -> AppError {
+    AppError::NotFound { what: "pipeline", id: name_or_id.to_owned() }
+}
+
+/// Finds a row by id or name, with the item's revision.
+async fn find(table: &dyn Table, application: &AppName, name_or_id: &str) -> Result<Option<(PipelineRow, u64)>, AppError> {
+    if PipelineId::parse(name_or_id).is_ok()
+        && let Some(found) = record::load(table, &row_key(application, name_or_id)).await?
+    {
+        return Ok(Some(found));
+    }
+    let Some((name, _)) = record::load::<NameRow>(table, &name_key(application, name_or_id)).await? else { return Ok(None) };
+    record::load(table, &row_key(application, name.id.as_str())).await
+}
+
+/// Reads a revision; none when there is no such number.
+pub async fn revision(table: &dyn Table, id: &PipelineId, number: u64) -> Result<Option<Revision>, AppError> {
+    let Some((head, _)) = record::load::<RevisionHead>(table, &head_key(id, number)).await? else { return Ok(None) };
+    let mut text = Vec::with_capacity(usize::try_from(head.bytes).unwrap_or_default());
+    let mut query = Query::prefix(pipe(id), format!("DOC#{number:010}#"), paging::ENTRIES_A_PAGE_MAX);
+    let mut parts = 0;
+    loop {
+        let page = table.query(&query).await?;
+        for item in page.items {
+            text.extend_from_slice(&item.body);
+            parts += 1;
+        }
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => break,
+        }
+    }
+    if parts != head.parts {
+        return Err(AppError::Damaged(format!("pipeline {id} revision {number} has {parts} of {} parts", head.parts)));
+    }
+    let document: Value = serde_json::from_slice(&text).map_err(|error| AppError::Damaged(format!("pipeline {id} revision {number}: {error}")))?;
+    Ok(Some(Revision { pipeline: id.clone(), number, document, author: head.author, created_ms: head.created_ms }))
+}
+
+/// Reads a pipeline and its newest revision, for use cases; asks nobody's rights.
+pub async fn load(table: &dyn Table, application: &AppName, name_or_id: &str) -> Result<(PipelineRow, Revision), AppError> {
+    let (row, _) = find(table, application, name_or_id).await?.ok_or_else(|| unknown(name_or_id))?;
+    let newest = revision(table, &row.id, row.revision).await?;
+    let newest = newest.ok_or_else(|| AppError::Damaged(format!("pipeline {} has no revision {}", row.id, row.revision)))?;
+    Ok((row, newest))
+}
+
+/// Reads a pipeline by its id alone, for use cases; none when it is gone. Asks nobody's rights.
+pub async fn by_id(table: &dyn Table, id: &PipelineId) -> Result<Option<(PipelineRow, Revision)>, AppError> {
+    let Some((home, _)) = record::load::<HomeRow>(table, &home_key(id)).await? else { return Ok(None) };
+    load(table, &home.application, id.as_str()).await.map(Some)
+}
+
+/// Reads a pipeline and its newest revision.
+pub async fn get(table: &dyn Table, caller: &Principal, application: &AppName, name_or_id: &str) -> Result<(PipelineRow, Revision), AppError> {
+    applications::get(table, caller, application).await?;
+    load(table, application, name_or_id).await
+}
+
+/// All pipelines of an application, in their order: by index, then by name ignoring case. Asks nobody's rights.
+pub async fn rows(table: &dyn Table, application: &AppName) -> Result<Vec<PipelineRow>, AppError> {
+    let found = paging::all::<PipelineRow>(table, &partition(application), "PIPE#").await?;
+    let mut rows: Vec<PipelineRow> = found.into_iter().map(|(row, _)| row).collect();
+    rows.sort_by_cached_key(place);
+    Ok(rows)
+}
+
+fn place(row: &PipelineRow) -> (i64, String, String) {
+    (row.index.unwrap_or(i64::MAX), row.name.to_lowercase(), row.id.to_string())
+}
+
+/// A page of an application's pipelines, in their order.
+pub async fn list(table: &dyn Table, caller: &Principal, application: &AppName, page: &PageRequest) -> Result<Listed<PipelineRow>, AppError> {
+    applications::get(table, caller, application).await?;
+    let after: Option<(i64, String, String)> = match &page.after {
+        None => None,
+        Some(text) => {
+            let bad = |_| AppError::invalid("", "cursor-invalid", "the cursor is not one of this list");
+            Some(serde_json::from_str(text).map_err(bad)?)
+        }
+    };
+    let mut rows = rows(table, application).await?;
+    rows.retain(|row| after.as_ref().is_none_or(|a| place(row) > *a));
+    let more = rows.len() > page.limit;
+    rows.truncate(page.limit);
+    let next = rows.last().filter(|_| more).and_then(|row| serde_json::to_string(&place(row)).ok());
+    Ok(Listed { entries: rows, next })
+}
+
+/// A page of a pipeline's revisions, newest first, with the pipeline.
+pub async fn revisions(
+    table: &dyn Table,
+    caller: &Principal,
+    application: &AppName,
+    name_or_id: &str,
+    page: &PageRequest,
+) -> Result<(PipelineRow, Listed<RevisionHead>), AppError> {
+    applications::get(table, caller, application).await?;
+    let (row, _) = find(table, application, name_or_id).await?.ok_or_else(|| unknown(name_or_id))?;
+    let mut query = page.query(pipe(&row.id), "REV#");
+    query.backward = true;
+    let listed = paging::rows::<RevisionHead>(table, &query).await?;
+    Ok((row, Listed { entries: listed.entries.into_iter().map(|(head, _)| head).collect(), next: listed.next }))
+}
+
+/// One revision of a pipeline, with the pipeline.
+pub async fn get_revision(
+    table: &dyn Table,
+    caller: &Principal,
+    application: &AppName,
+    name_or_id: &str,
+    number: u64,
+) -> Result<(PipelineRow, Revision), AppError> {
+    applications::get(table, caller, application).await?;
+    let (row, _) = find(table, application, name_or_id).await?.ok_or_else(|| unknown(name_or_id))?;
+    let found = revision(table, &row.id, number).await?;
+    let found = found.ok_or_else(|| AppError::NotFound { what: "revision", id: number.to_string() })?;
+    Ok((row, found))
+}
+
+/// May the caller do this with pipelines of this application?
+pub async fn require_on(table: &dyn Table, caller: &Principal, application: &AppName, action: Action) -> Result<(), AppError> {
+    applications::get_for(table, caller, application, action).await.map(|_| ())
+}
