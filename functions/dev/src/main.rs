@@ -1,1 +1,31 @@
-fn main() {}
+//! `cargo dev …`: everything a person or CI does with this checkout, in Rust instead of scripts.
+//!
+//! It is a driver of other programs (cargo, go, rustup, apt-get, python), builds in a few seconds, and links nothing of
+//! Waybill. Progress goes to standard error, figures to standard output.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
+
+mod arguments;
+mod cluster;
+mod error;
+mod libtest;
+mod lint;
+mod places;
+mod plugins;
+mod process;
+mod progress;
+mod report;
+mod setup;
+mod test;
+mod up;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match arguments::parse(std::env::args_os().skip(1)).and_then(arguments::Command::run) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("cargo dev: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -113,11 +113,7 @@ impl LambdaRuntime {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(reported))) => Err(Error::Invalid(reported)),
             Ok(Err(_)) => Err(gone()),
-            Err(_) => Err(Error::Timeout {
-                what: "the function".into(),
-                waited_ms: ANSWER_MAX.as_millis(),
-                last: "no answer".into(),
-            }),
+            Err(_) => Err(Error::Timeout { what: "the function".into(), waited_ms: ANSWER_MAX.as_millis(), last: "no answer".into() }),
         }
     }
 

@@ -12,9 +12,10 @@ use crate::{Error, Result};
 /// [`Error::Missing`] when neither `XDG_CACHE_HOME` nor `HOME` is set.
 pub fn cache() -> Result<PathBuf> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache"))).map(|base| base.join("waybill")).ok_or_else(|| {
-        Error::Missing { what: "a cache folder".into(), advice: "set XDG_CACHE_HOME or HOME".into() }
-    })
+    set("XDG_CACHE_HOME")
+        .or_else(|| set("HOME").map(|home| home.join(".cache")))
+        .map(|base| base.join("waybill"))
+        .ok_or_else(|| Error::Missing { what: "a cache folder".into(), advice: "set XDG_CACHE_HOME or HOME".into() })
 }
 
 /// The program `name` as the last build left it: in the folder `WAYBILL_BIN` names, else in that of the running test.
@@ -48,6 +49,19 @@ pub fn components() -> Result<PathBuf> {
     }
     let what = format!("index.json in {}", folder.display());
     Err(Error::Missing { what, advice: "run `cargo dev plugins` first".into() })
+}
+
+/// The API fuzzer, in the Python environment `cargo dev setup` makes.
+///
+/// # Errors
+/// [`Error::Missing`] when it is not installed.
+pub fn schemathesis() -> Result<PathBuf> {
+    let environment = include_str!("../../../dev/python.txt").trim().replace("==", "-");
+    let path = cache()?.join("python").join(environment).join("bin/schemathesis");
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(Error::Missing { what: path.display().to_string(), advice: "run `cargo dev setup` first (needs Python 3)".into() })
 }
 
 /// `target/debug`, of which a test binary lies in `deps` and an ordinary one directly in it.

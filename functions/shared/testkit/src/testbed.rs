@@ -188,10 +188,7 @@ fn program(words: &[OsString], whereabouts: &Whereabouts) -> Result<tokio::proce
 type Shared = Arc<Mutex<Registry>>;
 
 fn control(registry: Registry) -> Router {
-    Router::new()
-        .route("/notifications", put(set_notifications))
-        .route("/images", post(push))
-        .with_state(Arc::new(Mutex::new(registry)))
+    Router::new().route("/notifications", put(set_notifications)).route("/images", post(push)).with_state(Arc::new(Mutex::new(registry)))
 }
 
 async fn set_notifications(State(registry): State<Shared>, body: String) -> Response {

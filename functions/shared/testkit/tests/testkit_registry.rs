@@ -35,7 +35,8 @@ impl Told {
     async fn push_of(&self, repository: &str, tag: &str) -> (String, Value) {
         eventually("the notification", TOLD_MAX, || async {
             let told = self.0.lock().unwrap();
-            let target = |event: &Value| event["action"] == "push" && event["target"]["repository"] == repository && event["target"]["tag"] == tag;
+            let target =
+                |event: &Value| event["action"] == "push" && event["target"]["repository"] == repository && event["target"]["tag"] == tag;
             Ok::<_, Error>(told.iter().find(|(_, event)| target(event)).cloned())
         })
         .await

@@ -293,9 +293,7 @@ fn find_binaries() -> Result<PathBuf> {
         return Ok(PathBuf::from(folder));
     }
     let base = places::cache()?.join("control-plane");
-    let same = |folder: &Path| {
-        RECIPE.iter().all(|(name, text)| fs::read(folder.join(name)).is_ok_and(|bytes| bytes == text.as_bytes()))
-    };
+    let same = |folder: &Path| RECIPE.iter().all(|(name, text)| fs::read(folder.join(name)).is_ok_and(|bytes| bytes == text.as_bytes()));
     let folders = fs::read_dir(&base).into_iter().flatten().flatten().map(|entry| entry.path());
     folders.into_iter().find(|folder| same(folder) && folder.join("kube-apiserver").is_file()).ok_or_else(|| Error::Missing {
         what: "the control plane of this checkout".into(),

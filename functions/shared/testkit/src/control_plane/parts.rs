@@ -16,9 +16,24 @@ const LOG_PREVIOUS: &str = "2024-01-01T00:00:00.000000000Z stderr F panic: it br
 /// Without `clusterrole-aggregation` the roles `edit` and `view` stay empty; the node lifecycle is left out, since kwok
 /// renews no leases here.
 const CONTROLLERS: &[&str] = &[
-    "deployment", "replicaset", "statefulset", "daemonset", "job", "cronjob", "garbage-collector", "namespace",
-    "serviceaccount", "serviceaccount-token", "clusterrole-aggregation", "root-ca-certificate-publisher", "endpointslice",
-    "endpoints", "disruption", "pod-garbage-collector", "ttl-after-finished", "resourcequota",
+    "deployment",
+    "replicaset",
+    "statefulset",
+    "daemonset",
+    "job",
+    "cronjob",
+    "garbage-collector",
+    "namespace",
+    "serviceaccount",
+    "serviceaccount-token",
+    "clusterrole-aggregation",
+    "root-ca-certificate-publisher",
+    "endpointslice",
+    "endpoints",
+    "disruption",
+    "pod-garbage-collector",
+    "ttl-after-finished",
+    "resourcequota",
 ];
 
 /// Where one control plane keeps its files and listens.
@@ -52,67 +67,74 @@ impl Site {
     pub(super) fn etcd(&self) -> Result<Part> {
         let client = format!("http://127.0.0.1:{}", self.port_etcd);
         let peer = format!("http://127.0.0.1:{}", self.port_etcd_peer);
-        self.spawn("etcd", &[
-            ("name", "test"),
-            ("data-dir", "etcd"),
-            ("unsafe-no-fsync", "true"),
-            ("log-level", "warn"),
-            ("listen-client-urls", &client),
-            ("advertise-client-urls", &client),
-            ("listen-peer-urls", &peer),
-            ("initial-advertise-peer-urls", &peer),
-            ("initial-cluster", &format!("test={peer}")),
-        ])
+        self.spawn(
+            "etcd",
+            &[
+                ("name", "test"),
+                ("data-dir", "etcd"),
+                ("unsafe-no-fsync", "true"),
+                ("log-level", "warn"),
+                ("listen-client-urls", &client),
+                ("advertise-client-urls", &client),
+                ("listen-peer-urls", &peer),
+                ("initial-advertise-peer-urls", &peer),
+                ("initial-cluster", &format!("test={peer}")),
+            ],
+        )
     }
 
     pub(super) fn api_server(&self) -> Result<Part> {
-        self.spawn("kube-apiserver", &[
-            ("etcd-servers", &format!("http://127.0.0.1:{}", self.port_etcd)),
-            ("bind-address", "127.0.0.1"),
-            ("advertise-address", "127.0.0.1"),
-            ("secure-port", &self.port_api.to_string()),
-            // A loopback address is refused as an endpoint of the service `kubernetes`.
-            ("endpoint-reconciler-type", "none"),
-            ("tls-cert-file", "pki/server.crt"),
-            ("tls-private-key-file", "pki/server.key"),
-            ("client-ca-file", "pki/ca.crt"),
-            ("token-auth-file", "pki/tokens.csv"),
-            ("authorization-mode", "RBAC"),
-            ("service-account-issuer", "https://kubernetes.default.svc"),
-            ("service-account-key-file", "pki/accounts.pub"),
-            ("service-account-signing-key-file", "pki/accounts.key"),
-            ("service-cluster-ip-range", "10.96.0.0/16"),
-            ("allow-privileged", "true"),
-            // It taints new nodes, and only the node lifecycle controller would take the taint away.
-            ("disable-admission-plugins", "TaintNodesByCondition"),
-            ("kubelet-client-certificate", "pki/kubelet-client.crt"),
-            ("kubelet-client-key", "pki/kubelet-client.key"),
-            ("kubelet-certificate-authority", "pki/ca.crt"),
-            ("kubelet-preferred-address-types", "InternalIP"),
-            ("profiling", "false"),
-        ])
+        self.spawn(
+            "kube-apiserver",
+            &[
+                ("etcd-servers", &format!("http://127.0.0.1:{}", self.port_etcd)),
+                ("bind-address", "127.0.0.1"),
+                ("advertise-address", "127.0.0.1"),
+                ("secure-port", &self.port_api.to_string()),
+                // A loopback address is refused as an endpoint of the service `kubernetes`.
+                ("endpoint-reconciler-type", "none"),
+                ("tls-cert-file", "pki/server.crt"),
+                ("tls-private-key-file", "pki/server.key"),
+                ("client-ca-file", "pki/ca.crt"),
+                ("token-auth-file", "pki/tokens.csv"),
+                ("authorization-mode", "RBAC"),
+                ("service-account-issuer", "https://kubernetes.default.svc"),
+                ("service-account-key-file", "pki/accounts.pub"),
+                ("service-account-signing-key-file", "pki/accounts.key"),
+                ("service-cluster-ip-range", "10.96.0.0/16"),
+                ("allow-privileged", "true"),
+                // It taints new nodes, and only the node lifecycle controller would take the taint away.
+                ("disable-admission-plugins", "TaintNodesByCondition"),
+                ("kubelet-client-certificate", "pki/kubelet-client.crt"),
+                ("kubelet-client-key", "pki/kubelet-client.key"),
+                ("kubelet-certificate-authority", "pki/ca.crt"),
+                ("kubelet-preferred-address-types", "InternalIP"),
+                ("profiling", "false"),
+            ],
+        )
     }
 
     pub(super) fn controller_manager(&self) -> Result<Part> {
         let controllers: Vec<String> = CONTROLLERS.iter().map(|name| format!("{name}-controller")).collect();
-        self.spawn("kube-controller-manager", &[
-            ("kubeconfig", "admin.kubeconfig"),
-            ("leader-elect", "false"),
-            ("secure-port", "0"),
-            ("service-account-private-key-file", "pki/accounts.key"),
-            ("root-ca-file", "pki/ca.crt"),
-            ("profiling", "false"),
-            ("controllers", &controllers.join(",")),
-        ])
+        self.spawn(
+            "kube-controller-manager",
+            &[
+                ("kubeconfig", "admin.kubeconfig"),
+                ("leader-elect", "false"),
+                ("secure-port", "0"),
+                ("service-account-private-key-file", "pki/accounts.key"),
+                ("root-ca-file", "pki/ca.crt"),
+                ("profiling", "false"),
+                ("controllers", &controllers.join(",")),
+            ],
+        )
     }
 
     pub(super) fn scheduler(&self) -> Result<Part> {
-        self.spawn("kube-scheduler", &[
-            ("kubeconfig", "admin.kubeconfig"),
-            ("leader-elect", "false"),
-            ("secure-port", "0"),
-            ("profiling", "false"),
-        ])
+        self.spawn(
+            "kube-scheduler",
+            &[("kubeconfig", "admin.kubeconfig"), ("leader-elect", "false"), ("secure-port", "0"), ("profiling", "false")],
+        )
     }
 
     pub(super) fn kwok(&self) -> Result<Part> {
@@ -124,19 +146,22 @@ impl Site {
         write("pods/previous.log", LOG_PREVIOUS)?;
         write("kwok.yaml", &KWOK_STAGES.replace("LOGDIR", &self.folder.join("pods").display().to_string()))?;
         let port = self.port_kubelet.to_string();
-        self.spawn("kwok", &[
-            ("kubeconfig", "admin.kubeconfig"),
-            ("config", "kwok.yaml"),
-            ("manage-all-nodes", "true"),
-            ("node-ip", "127.0.0.1"),
-            ("node-port", &port),
-            // Without it the kubelets' port would listen on every address.
-            ("server-address", &format!("127.0.0.1:{port}")),
-            ("tls-cert-file", "pki/server.crt"),
-            ("tls-private-key-file", "pki/server.key"),
-            ("cidr", "10.0.0.1/16"),
-            ("node-lease-duration-seconds", "0"),
-        ])
+        self.spawn(
+            "kwok",
+            &[
+                ("kubeconfig", "admin.kubeconfig"),
+                ("config", "kwok.yaml"),
+                ("manage-all-nodes", "true"),
+                ("node-ip", "127.0.0.1"),
+                ("node-port", &port),
+                // Without it the kubelets' port would listen on every address.
+                ("server-address", &format!("127.0.0.1:{port}")),
+                ("tls-cert-file", "pki/server.crt"),
+                ("tls-private-key-file", "pki/server.key"),
+                ("cidr", "10.0.0.1/16"),
+                ("node-lease-duration-seconds", "0"),
+            ],
+        )
     }
 }
 

@@ -44,7 +44,13 @@ impl Storage {
         Some((digest, media_type, bytes))
     }
 
-    pub(super) fn put_manifest(&mut self, repository: &str, reference: &str, media_type: &str, bytes: Bytes) -> Result<Pushed, &'static str> {
+    pub(super) fn put_manifest(
+        &mut self,
+        repository: &str,
+        reference: &str,
+        media_type: &str,
+        bytes: Bytes,
+    ) -> Result<Pushed, &'static str> {
         let manifest: Value = serde_json::from_slice(&bytes).map_err(|_| "MANIFEST_INVALID")?;
         let layers = manifest["layers"].as_array().into_iter().flatten();
         for blob in layers.chain([&manifest["config"]]).filter_map(|part| part["digest"].as_str()) {

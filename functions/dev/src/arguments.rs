@@ -1,0 +1,173 @@
+//! The words after `cargo dev`.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use lexopt::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::{cluster, lint, plugins, setup, test, up};
+
+pub(crate) const USAGE: &str = "\
+usage: cargo dev COMMAND
+
+  up [--kubeconfig FILE --context NAME] [--exit] [...]
+                        build everything and carry the whole story out, then keep serving (--exit: stop after it);
+                        without --kubeconfig a control plane with simulated nodes is started
+  test [--json] [--only STEP]...
+                        everything: lints, components, tests on a real control plane and a real registry
+  lint [--json]         formatting, clippy, rustdoc
+  setup [--json]        find what is needed around the checkout, install what may be installed, name the rest
+  plugins               build the stage components and precompile them
+  cluster build|up|down|status [--json]
+                        the real control plane with simulated nodes
+";
+
+/// One thing to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Help,
+    Setup { json: bool },
+    Plugins,
+    Lint { json: bool },
+    Test(test::Options),
+    Cluster { action: cluster::Action, json: bool },
+    Up(up::Options),
+}
+
+impl Command {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        match self {
+            Self::Help => {
+                print!("{USAGE}");
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Setup { json } => setup::run(json),
+            Self::Plugins => plugins::run(),
+            Self::Lint { json } => lint::run(json),
+            Self::Test(options) => test::run(&options),
+            Self::Cluster { action, json } => cluster::run(&action, json),
+            Self::Up(options) => up::run(&options),
+        }
+    }
+}
+
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let name = match parser.next()? {
+        None | Some(Short('h') | Long("help")) => return Ok(Command::Help),
+        Some(Value(name)) => name.string()?,
+        Some(other) => return Err(other.unexpected().into()),
+    };
+    match name.as_str() {
+        "help" => Ok(Command::Help),
+        "setup" => Ok(Command::Setup { json: only_json(&mut parser)? }),
+        "lint" => Ok(Command::Lint { json: only_json(&mut parser)? }),
+        "plugins" => match parser.next()? {
+            None => Ok(Command::Plugins),
+            Some(other) => Err(other.unexpected().into()),
+        },
+        "test" => parse_test(&mut parser),
+        "cluster" => parse_cluster(&mut parser),
+        "up" => parse_up(parser.raw_args()?),
+        other => Err(unknown("command", other)),
+    }
+}
+
+fn unknown(what: &str, word: &str) -> Error {
+    Error::new(format!("there is no {what} `{word}`\n\n{USAGE}"))
+}
+
+fn only_json(parser: &mut lexopt::Parser) -> Result<bool> {
+    let mut json = false;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("json") => json = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(json)
+}
+
+fn parse_test(parser: &mut lexopt::Parser) -> Result<Command> {
+    let mut options = test::Options::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("json") => options.json = true,
+            Long("only") => options.only.push(parser.value()?.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::Test(options))
+}
+
+fn parse_cluster(parser: &mut lexopt::Parser) -> Result<Command> {
+    let word = match parser.next()? {
+        Some(Value(word)) => word.string()?,
+        Some(other) => return Err(other.unexpected().into()),
+        None => return Err(Error::new(format!("cluster what?\n\n{USAGE}"))),
+    };
+    let action = match word.as_str() {
+        "build" => cluster::Action::Build,
+        "up" => cluster::Action::Up,
+        "down" => cluster::Action::Down,
+        "status" => cluster::Action::Status,
+        other => return Err(unknown("action", other)),
+    };
+    Ok(Command::Cluster { action, json: only_json(parser)? })
+}
+
+/// Only the two words we act on are taken out; the story knows the rest.
+fn parse_up(arguments: impl Iterator<Item = OsString>) -> Result<Command> {
+    let (mut kubeconfig, mut context, mut rest) = (None, None, Vec::new());
+    let mut arguments = arguments;
+    while let Some(argument) = arguments.next() {
+        let slot = match argument.to_str() {
+            Some("--kubeconfig") => &mut kubeconfig,
+            Some("--context") => &mut context,
+            _ => {
+                rest.push(argument);
+                continue;
+            }
+        };
+        *slot = Some(arguments.next().ok_or_else(|| Error::new(format!("{} needs a value", argument.display())))?);
+    }
+    let cluster = match (kubeconfig, context) {
+        (Some(kubeconfig), Some(context)) => Some((kubeconfig, context)),
+        (None, None) => None,
+        _ => return Err(Error::new("--kubeconfig and --context go together: nobody should deploy to a cluster by default")),
+    };
+    Ok(Command::Up(up::Options { cluster, rest }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Result<Command> {
+        parse(text.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn commands_are_told_apart() {
+        assert_eq!(words("").unwrap(), Command::Help);
+        assert_eq!(words("setup --json").unwrap(), Command::Setup { json: true });
+        assert_eq!(words("cluster down").unwrap(), Command::Cluster { action: cluster::Action::Down, json: false });
+        let options = test::Options { json: true, only: vec!["fmt".into(), "doc".into()] };
+        assert_eq!(words("test --only fmt --json --only doc").unwrap(), Command::Test(options));
+    }
+
+    #[test]
+    fn up_keeps_what_it_does_not_know() {
+        let Command::Up(options) = words("up --exit --kubeconfig f --fast --context c").unwrap() else { panic!() };
+        assert_eq!(options.cluster, Some(("f".into(), "c".into())));
+        assert_eq!(options.rest, ["--exit", "--fast"]);
+    }
+
+    #[test]
+    fn wrong_words_are_refused() {
+        for text in ["dance", "cluster", "cluster dance", "setup --xml", "plugins now", "up --context c", "up --kubeconfig", "--json"] {
+            assert!(words(text).is_err(), "{text}");
+        }
+    }
+}
