@@ -175,7 +175,15 @@ fn running() -> Result<Option<Value>> {
     Ok(pid.filter(|pid| process::is_running(*pid, "testbed")).map(|_| whereabouts))
 }
 
+/// One `up` or `down` at a time, or two would share one state file and one of their clusters would be forgotten.
+fn take_turns() -> Result<fs::File> {
+    let path = state_file()?.with_extension("lock");
+    fs::create_dir_all(places::cache()?).map_err(Error::at(&path))?;
+    fs::File::create(&path).and_then(|file| file.lock().map(|()| file)).map_err(Error::at(&path))
+}
+
 fn up(progress: &Progress) -> Result<Value> {
+    let _turn = take_turns()?;
     if let Some(whereabouts) = running()? {
         return Ok(whereabouts);
     }
@@ -205,6 +213,7 @@ fn up(progress: &Progress) -> Result<Value> {
 }
 
 fn down(json: bool) -> Result<ExitCode> {
+    let _turn = take_turns()?;
     let pid = running()?.and_then(|whereabouts| whereabouts["pid"].as_u64()).and_then(|pid| u32::try_from(pid).ok());
     let Some(pid) = pid else {
         say(json, &json!({ "running": false, "stopped": false }), "no cluster was running");
