@@ -13,6 +13,7 @@ pub mod paging;
 pub mod pipelines;
 pub mod ports;
 pub mod projects;
+pub mod pushes;
 pub mod record;
 pub mod stage_types;
 #[cfg(any(test, feature = "testing"))]

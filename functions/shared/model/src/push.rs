@@ -2,6 +2,7 @@
 
 use crate::Millis;
 use crate::id::{AppName, PipelineId, TriggerId};
+use crate::image::Digest;
 use serde::{Deserialize, Serialize};
 
 /// One image version that a registry says was pushed. A hint only: the registry is asked before anything starts.
@@ -24,7 +25,7 @@ pub struct ImagePushed {
     pub delivery: Option<String>,
 }
 
-/// A push that fits a trigger, stored before the sender gets its 2xx and kept for 24 h against repeats.
+/// A push that fits a trigger, stored before the sender gets its 2xx and kept for two days against repeats.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delivery {
@@ -40,6 +41,9 @@ pub struct Delivery {
     pub pushed: ImagePushed,
     /// When it was received.
     pub received_ms: Millis,
+    /// What the registry said the tag points at when it was asked; what is started is bound to this, whatever was pushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound: Option<Digest>,
     /// What became of it.
     pub state: DeliveryState,
 }
@@ -71,4 +75,71 @@ pub enum DeliveryState {
         /// Why, for people.
         message: String,
     },
+}
+
+impl DeliveryState {
+    /// Nothing more is done about it.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        matches!(self, Self::Started { .. } | Self::Dropped { .. })
+    }
+}
+
+/// Most pushes without effect that a trigger remembers.
+pub const IGNORED_MAX: usize = 50;
+
+/// A push that a trigger was told of and that does not fit it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IgnoredPush {
+    /// What was pushed.
+    pub pushed: ImagePushed,
+    /// Why it does not fit, kebab-case.
+    pub code: String,
+    /// Why it does not fit, for people.
+    pub message: String,
+    /// When it was received.
+    pub received_ms: Millis,
+}
+
+/// The pushes without effect that a trigger was told of: how many, and the last of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IgnoredPushes {
+    /// How many there were.
+    pub count: u64,
+    /// The last ones, newest first, at most [`IGNORED_MAX`].
+    pub last: Vec<IgnoredPush>,
+}
+
+impl IgnoredPushes {
+    /// Adds one, and forgets the oldest beyond the limit.
+    pub fn add(&mut self, push: IgnoredPush) {
+        self.count = self.count.saturating_add(1);
+        self.last.insert(0, push);
+        self.last.truncate(IGNORED_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_are_forgotten_and_counted() {
+        let pushed = ImagePushed {
+            source: "harbor".into(),
+            registry: None,
+            repository: "a".into(),
+            tag: None,
+            digest: None,
+            actor: None,
+            delivery: None,
+        };
+        let mut ignored = IgnoredPushes::default();
+        for received_ms in 0..60 {
+            ignored.add(IgnoredPush { pushed: pushed.clone(), code: "no-tag".into(), message: "m".into(), received_ms });
+        }
+        assert_eq!((ignored.count, ignored.last.len()), (60, IGNORED_MAX));
+        assert_eq!(ignored.last[0].received_ms, 59);
+    }
 }
