@@ -126,7 +126,11 @@ pub async fn replace(
 ) -> Result<(Application, u64), AppError> {
     let (old, version) = get_for(table, caller, name, Action::ManageApplications).await?;
     if application.name.key() != old.name.key() {
-        return Err(AppError::invalid("/name", "name-differs", format!("this application is called `{}`, and names do not change", old.name)));
+        return Err(AppError::invalid(
+            "/name",
+            "name-differs",
+            format!("this application is called `{}`, and names do not change", old.name),
+        ));
     }
     check(&application)?;
     expect.check("application", Some(version))?;
@@ -309,6 +313,9 @@ mod tests {
         bad.cloud_providers = "kubernetes,,".to_owned();
         bad.description = "x".repeat(5_000);
         bad.other.insert("much".to_owned(), json!("x".repeat(70_000)));
-        assert_eq!(refusal(b.create(&admin(), bad).await.unwrap_err()), "/description too-long;/cloudProviders cloud-providers-invalid; too-large;");
+        assert_eq!(
+            refusal(b.create(&admin(), bad).await.unwrap_err()),
+            "/description too-long;/cloudProviders cloud-providers-invalid; too-large;"
+        );
     }
 }

@@ -62,7 +62,11 @@ pub async fn begin(
 ) -> Result<Begun, AppError> {
     let Some(text) = key else { return Ok(Begun::Fresh(Attempt(None))) };
     if !is_key(text) {
-        return Err(AppError::invalid("", "idempotency-key-invalid", "an Idempotency-Key is 1 to 63 letters, digits, dashes or underscores"));
+        return Err(AppError::invalid(
+            "",
+            "idempotency-key-invalid",
+            "an Idempotency-Key is 1 to 63 letters, digits, dashes or underscores",
+        ));
     }
     let bytes = serde_json::to_vec(request).map_err(|error| AppError::Damaged(error.to_string()))?;
     let request = hex::encode(Sha256::digest(&bytes));

@@ -222,7 +222,10 @@ async fn keep_one(table: &dyn Table, clock: &dyn Clock, going: &TokenRow) -> Res
         && !going.is_expired(now)
         && going.expires_ms.is_none()
     {
-        return Err(AppError::refused("last-administrator", "this is the last administrator's token that does not expire: make another one first"));
+        return Err(AppError::refused(
+            "last-administrator",
+            "this is the last administrator's token that does not expire: make another one first",
+        ));
     }
     Ok(Write::Put(record::item(guard_key(), &Guard {})?, vec![condition]))
 }

@@ -3,9 +3,9 @@
 mod support;
 
 use app::error::AppError;
+use app::ports::Table as _;
 use app::ports::{Hint, RegistryError};
 use app::pushes::{Deliveries, Processing, Received, Receiving, Verdict, deliveries, due_hint, find_hook, process, receive};
-use app::ports::Table as _;
 use model::id::TriggerId;
 use model::push::{DeliveryState, ImagePushed};
 use serde_json::json;

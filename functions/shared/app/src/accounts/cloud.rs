@@ -202,7 +202,11 @@ pub(super) async fn open(sealer: &dyn Sealer, account: &CloudAccount) -> Result<
 async fn seal(sealer: &dyn Sealer, name: &AccountName, connection: &ClusterConnection) -> Result<model::account::Sealed, AppError> {
     let bytes = serde_json::to_vec(connection).map_err(|error| damaged(name, &error))?;
     if bytes.len() > CONNECTION_BYTES_MAX {
-        return Err(AppError::invalid("", "connection-too-large", format!("certificates, key and token have at most {CONNECTION_BYTES_MAX} bytes")));
+        return Err(AppError::invalid(
+            "",
+            "connection-too-large",
+            format!("certificates, key and token have at most {CONNECTION_BYTES_MAX} bytes"),
+        ));
     }
     Ok(sealer.seal(&cloud_context(name), &bytes).await?)
 }

@@ -8,7 +8,7 @@ mod uses;
 mod verify;
 
 pub use cloud::open_for;
-pub use registry::{open_registry, registry_address};
+pub use registry::{open_registry, registry_address, registry_at};
 pub use uses::Use;
 pub use verify::{CloudVerifyPorts, RegistryVerifyPorts, verify_cloud, verify_registry};
 

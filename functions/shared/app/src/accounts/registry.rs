@@ -5,7 +5,9 @@ use crate::error::{AppError, require};
 use crate::expect::Expect;
 use crate::idempotency::{Begun, begin};
 use crate::paging::{self, ENTRIES_A_PAGE_MAX, Listed, PageRequest};
-use crate::ports::{Condition, Hint, ImageVersion, Registry, RegistryAccess, RegistryError, Sealer, Table, TransactError, Transaction, Write};
+use crate::ports::{
+    Condition, Hint, ImageVersion, Registry, RegistryAccess, RegistryError, Sealer, Table, TransactError, Transaction, Write,
+};
 use crate::record;
 use model::account::{AccountState, LoginKind, RegistryAccount, RegistryCredentials, RegistryLogin};
 use model::id::AccountName;
@@ -227,4 +229,11 @@ fn put(ports: &AccountPorts<'_>, account: &RegistryAccount, condition: Condition
 async fn ask(ports: &AccountPorts<'_>, name: &AccountName, version: u64) {
     publish(ports.changes, name, version);
     ports.queue.hint(Hint::RegistryAccount { name: name.clone() }, 0).await;
+}
+
+/// The registry account with this address, as image names carry it.
+pub async fn registry_at(table: &dyn Table, address: &str) -> Result<Option<AccountName>, AppError> {
+    let wanted = normal_registry(address);
+    let accounts = paging::all::<RegistryAccount>(table, REGISTRIES, "").await?;
+    Ok(accounts.into_iter().map(|(account, _)| account).find(|a| normal_registry(&a.address) == wanted).map(|a| a.name))
 }

@@ -41,7 +41,11 @@ fn app() -> AppName {
 }
 
 fn scope() -> Scope {
-    Scope { applications: vec![app()], namespaces: vec!["web".to_owned()], extra_kinds: vec!["Gateway.gateway.networking.k8s.io".to_owned()] }
+    Scope {
+        applications: vec![app()],
+        namespaces: vec!["web".to_owned()],
+        extra_kinds: vec!["Gateway.gateway.networking.k8s.io".to_owned()],
+    }
 }
 
 fn kubeconfig(text: &str) -> Access {
@@ -75,7 +79,13 @@ impl Bench {
         cloud::load(&self.table, &name("prod")).await.unwrap().0
     }
 
-    async fn registry_with(&self, who: &Principal, address: &str, plain_http: Option<bool>, login: RegistryLogin) -> Result<RegistryAccount, AppError> {
+    async fn registry_with(
+        &self,
+        who: &Principal,
+        address: &str,
+        plain_http: Option<bool>,
+        login: RegistryLogin,
+    ) -> Result<RegistryAccount, AppError> {
         let credentials = RegistryCredentials { login, ca_pem: None };
         let new = NewRegistry { name: name("reg"), address: address.to_owned(), plain_http, credentials };
         Ok(registry::create(&self.ports(), who, None, new).await?.0)
@@ -115,11 +125,18 @@ fn codes(error: AppError) -> Vec<String> {
 async fn a_cloud_account_is_sealed_checked_and_opened_for_its_applications() {
     let b = Bench::default();
     let (made, version) = b.cloud().await;
-    assert_eq!((made.state, made.server.as_str(), made.context.as_deref(), version), (AccountState::Verifying, "https://10.0.0.1", Some("default"), 1));
+    assert_eq!(
+        (made.state, made.server.as_str(), made.context.as_deref(), version),
+        (AccountState::Verifying, "https://10.0.0.1", Some("default"), 1)
+    );
     assert!(!b.table.dump().contains("very-secret"));
     assert_eq!(b.queue.take(), [Hint::CloudAccount { name: name("prod") }]);
     let due = b.table.due(b.clock.now_ms() + super::super::VERIFY_AGAIN_MS, 10).await.unwrap();
-    assert_eq!(due.iter().filter_map(due_hint).collect::<Vec<_>>(), [Hint::CloudAccount { name: name("prod") }], "a lost hint is made good");
+    assert_eq!(
+        due.iter().filter_map(due_hint).collect::<Vec<_>>(),
+        [Hint::CloudAccount { name: name("prod") }],
+        "a lost hint is made good"
+    );
     assert_eq!(b.verify().await.state, AccountState::Ready);
     assert!(b.table.due(Millis::MAX, 10).await.unwrap().is_empty());
     let opened = open_for(&b.table, &b.sealer, &AppName::parse("flaskAPP").unwrap()).await.unwrap();
@@ -192,7 +209,10 @@ async fn bad_connections_and_scopes_are_refused_with_their_place() {
     let long = kubeconfig(&format!("server=https://x token={}", "x".repeat(300_000)));
     assert_eq!(refused(long, scope()).await, [" connection-too-large"]);
     let bad = Scope { applications: vec![], namespaces: vec!["Web".to_owned()], extra_kinds: vec!["gateway".to_owned(), "A.".to_owned()] };
-    assert_eq!(refused(kubeconfig(GOOD), bad).await, ["/namespaces/0 namespace-invalid", "/extraKinds/0 kind-invalid", "/extraKinds/1 kind-invalid"]);
+    assert_eq!(
+        refused(kubeconfig(GOOD), bad).await,
+        ["/namespaces/0 namespace-invalid", "/extraKinds/0 kind-invalid", "/extraKinds/1 kind-invalid"]
+    );
     assert!(b.table.is_empty(), "nothing half-done is left behind");
     b.cloud().await;
     assert_eq!(refused(kubeconfig(GOOD), scope()).await, ["name-taken"]);
@@ -205,12 +225,21 @@ async fn a_change_is_checked_again_and_may_bring_new_credentials() {
     let updated = b.verify().await;
     let less = Scope { namespaces: vec![], ..scope() };
     let address = || Access::Address { server: "https://new".to_owned(), ca_pem: None, token: "new-secret".to_owned() };
-    assert_eq!(codes(cloud::update(&b.ports(), &b.cluster, &admin(), &updated.name, (None, false), &less, &Expect::Nothing).await.unwrap_err()), ["if-match-required"]);
+    assert_eq!(
+        codes(cloud::update(&b.ports(), &b.cluster, &admin(), &updated.name, (None, false), &less, &Expect::Nothing).await.unwrap_err()),
+        ["if-match-required"]
+    );
     let expect = Expect::Versions(vec![2]);
     let (account, version) =
         cloud::update(&b.ports(), &b.cluster, &admin(), &updated.name, (Some(address()), true), &less, &expect).await.unwrap();
-    assert_eq!((account.state, account.server.as_str(), account.insecure_skip_tls_verify, version), (AccountState::Verifying, "https://new", true, 3));
-    assert_eq!(codes(cloud::update(&b.ports(), &b.cluster, &admin(), &updated.name, (None, false), &less, &expect).await.unwrap_err()), ["version-differs"]);
+    assert_eq!(
+        (account.state, account.server.as_str(), account.insecure_skip_tls_verify, version),
+        (AccountState::Verifying, "https://new", true, 3)
+    );
+    assert_eq!(
+        codes(cloud::update(&b.ports(), &b.cluster, &admin(), &updated.name, (None, false), &less, &expect).await.unwrap_err()),
+        ["version-differs"]
+    );
 }
 
 #[tokio::test]
@@ -219,9 +248,12 @@ async fn accounts_in_use_stay_and_say_by_what() {
     b.cloud().await;
     b.registry_with(&admin(), "127.0.0.1:5000", None, RegistryLogin::Anonymous).await.unwrap();
     b.pipeline(json!({"stages": [{"refId": "1", "name": "Deploy", "type": "deployManifest", "account": "prod"}],
-        "triggers": [{"type": "docker", "account": "reg", "repository": "team/web"}]})).await;
+        "triggers": [{"type": "docker", "account": "reg", "repository": "team/web"}]}))
+        .await;
     let refused = cloud::delete(&b.ports(), &admin(), &name("prod"), &Expect::Nothing).await.unwrap_err();
-    assert!(matches!(&refused, AppError::Conflict { code: "account-in-use", message, .. } if message.contains("flaskapp/deploy stage 1 (Deploy)")));
+    assert!(
+        matches!(&refused, AppError::Conflict { code: "account-in-use", message, .. } if message.contains("flaskapp/deploy stage 1 (Deploy)"))
+    );
     let refused = registry::delete(&b.ports(), &admin(), &name("reg"), &Expect::Nothing).await.unwrap_err();
     assert!(matches!(&refused, AppError::Conflict { code: "account-in-use", message, .. } if message.contains("trigger on team/web")));
 }

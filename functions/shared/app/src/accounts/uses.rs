@@ -1,7 +1,7 @@
 //! Who uses an account: the pipelines whose stages or triggers name it.
 
-use crate::error::AppError;
 use crate::applications;
+use crate::error::AppError;
 use crate::pipelines::{self, AccountUse, PipelineRow};
 use crate::ports::Table;
 use model::id::AccountName;

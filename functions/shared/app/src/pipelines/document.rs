@@ -96,7 +96,8 @@ fn same_content(new: &Value, old: &Value) -> bool {
 }
 
 fn same_source(new: &Value, old: &Value) -> bool {
-    text(new, "type") == "docker" && ["type", "account", "registry", "organization", "repository"].iter().all(|key| text(new, key) == text(old, key))
+    text(new, "type") == "docker"
+        && ["type", "account", "registry", "organization", "repository"].iter().all(|key| text(new, key) == text(old, key))
 }
 
 /// Gives every trigger an id of this pipeline: its own if it had it before, that of the trigger it obviously is (files kept
@@ -132,7 +133,8 @@ pub(super) fn uses(pipeline: &Pipeline) -> (Vec<AccountUse>, Vec<AccountUse>) {
         }
     }
     let docker = pipeline.triggers.iter().filter(|t| t.kind == "docker" && !t.account.is_empty());
-    let registries = docker.map(|t| AccountUse { account: t.account.clone(), place: format!("trigger on {}", t.repository_path()) }).collect();
+    let registries =
+        docker.map(|t| AccountUse { account: t.account.clone(), place: format!("trigger on {}", t.repository_path()) }).collect();
     (clouds, registries)
 }
 
@@ -168,7 +170,8 @@ mod tests {
 
     #[test]
     fn unknown_fields_stay_and_the_servers_are_put_in() {
-        let got = prepared(json!({"zebra": {"b": 1, "a": 2}, "name": " deploy ", "id": "foreign"}), Some("Deploy"), None).unwrap_or_else(|e| panic!("{e:?}"));
+        let got = prepared(json!({"zebra": {"b": 1, "a": 2}, "name": " deploy ", "id": "foreign"}), Some("Deploy"), None)
+            .unwrap_or_else(|e| panic!("{e:?}"));
         let want = r#"{"zebra":{"b":1,"a":2},"name":"deploy","id":"p1","application":"flaskapp"}"#;
         assert_eq!(got.document.to_string(), want);
     }
@@ -185,7 +188,8 @@ mod tests {
 
     #[test]
     fn another_application_or_name_is_refused() {
-        let codes = |result: Result<Prepared, Vec<Problem>>| result.err().unwrap_or_default().into_iter().map(|p| p.code).collect::<Vec<_>>();
+        let codes =
+            |result: Result<Prepared, Vec<Problem>>| result.err().unwrap_or_default().into_iter().map(|p| p.code).collect::<Vec<_>>();
         assert_eq!(codes(prepared(json!({"application": "other", "name": "p"}), None, None)), ["application-differs"]);
         assert_eq!(codes(prepared(json!({"application": "FLASKAPP", "name": "p"}), Some("q"), None)), ["name-differs"]);
         assert_eq!(codes(prepared(json!({}), None, None)), ["name-missing"]);

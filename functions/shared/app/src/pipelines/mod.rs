@@ -143,6 +143,16 @@ async fn find(table: &dyn Table, application: &AppName, name_or_id: &str) -> Res
     record::load(table, &row_key(application, name.id.as_str())).await
 }
 
+/// The newest revision of a pipeline, found by its id alone; none when there is no such pipeline.
+pub async fn newest(table: &dyn Table, id: &PipelineId) -> Result<Option<Revision>, AppError> {
+    let query = Query { backward: true, ..Query::prefix(pipe(id), "REV#", 1) };
+    let heads = paging::rows::<RevisionHead>(table, &query).await?;
+    match heads.entries.first() {
+        Some((head, _)) => revision(table, id, head.number).await,
+        None => Ok(None),
+    }
+}
+
 /// Reads a revision; none when there is no such number.
 pub async fn revision(table: &dyn Table, id: &PipelineId, number: u64) -> Result<Option<Revision>, AppError> {
     let Some((head, _)) = record::load::<RevisionHead>(table, &head_key(id, number)).await? else { return Ok(None) };
@@ -163,7 +173,8 @@ pub async fn revision(table: &dyn Table, id: &PipelineId, number: u64) -> Result
     if parts != head.parts {
         return Err(AppError::Damaged(format!("pipeline {id} revision {number} has {parts} of {} parts", head.parts)));
     }
-    let document: Value = serde_json::from_slice(&text).map_err(|error| AppError::Damaged(format!("pipeline {id} revision {number}: {error}")))?;
+    let document: Value =
+        serde_json::from_slice(&text).map_err(|error| AppError::Damaged(format!("pipeline {id} revision {number}: {error}")))?;
     Ok(Some(Revision { pipeline: id.clone(), number, document, author: head.author, created_ms: head.created_ms }))
 }
 
@@ -182,7 +193,12 @@ pub async fn by_id(table: &dyn Table, id: &PipelineId) -> Result<Option<(Pipelin
 }
 
 /// Reads a pipeline and its newest revision.
-pub async fn get(table: &dyn Table, caller: &Principal, application: &AppName, name_or_id: &str) -> Result<(PipelineRow, Revision), AppError> {
+pub async fn get(
+    table: &dyn Table,
+    caller: &Principal,
+    application: &AppName,
+    name_or_id: &str,
+) -> Result<(PipelineRow, Revision), AppError> {
     applications::get(table, caller, application).await?;
     load(table, application, name_or_id).await
 }
@@ -200,7 +216,12 @@ fn place(row: &PipelineRow) -> (i64, String, String) {
 }
 
 /// A page of an application's pipelines, in their order.
-pub async fn list(table: &dyn Table, caller: &Principal, application: &AppName, page: &PageRequest) -> Result<Listed<PipelineRow>, AppError> {
+pub async fn list(
+    table: &dyn Table,
+    caller: &Principal,
+    application: &AppName,
+    page: &PageRequest,
+) -> Result<Listed<PipelineRow>, AppError> {
     applications::get(table, caller, application).await?;
     let after: Option<(i64, String, String)> = match &page.after {
         None => None,

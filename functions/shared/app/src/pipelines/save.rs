@@ -1,6 +1,8 @@
 //! Saving and removing pipelines. Every save is a revision of its own, in one transaction with the row, the name and the hooks.
 
-use super::{HomeRow, NameRow, PipelineRow, RevisionHead, document, find, head_key, home_key, hooks, name_key, pipe, revision, row_key, unknown};
+use super::{
+    HomeRow, NameRow, PipelineRow, RevisionHead, document, find, head_key, home_key, hooks, name_key, pipe, revision, row_key, unknown,
+};
 use crate::applications;
 use crate::error::AppError;
 use crate::expect::{Expect, differs};
@@ -133,7 +135,8 @@ fn own_writes(row: &PipelineRow, old: Option<&(PipelineRow, u64)>, text: &[u8]) 
         writes.extend(old_key.map(|key| Write::Delete(key, vec![])));
     }
     if old.is_none() {
-        writes.push(Write::Put(record::item(home_key(&row.id), &HomeRow { application: row.application.clone() })?, vec![Condition::Absent]));
+        writes
+            .push(Write::Put(record::item(home_key(&row.id), &HomeRow { application: row.application.clone() })?, vec![Condition::Absent]));
     }
     let parts: Vec<&[u8]> = text.chunks(PART_BYTES).collect();
     let head = RevisionHead {
@@ -155,7 +158,8 @@ fn conflict(error: TransactError, row: &PipelineRow) -> AppError {
     match error {
         TransactError::Conflict(places) if places.contains(&0) => differs("pipeline", None),
         TransactError::Conflict(places) if places.contains(&1) => {
-            let message = format!("application {} has a pipeline `{}` already (names are compared ignoring case)", row.application, row.name);
+            let message =
+                format!("application {} has a pipeline `{}` already (names are compared ignoring case)", row.application, row.name);
             AppError::Conflict { code: "name-taken", message, data: json!({ "pointer": "/name", "name": row.name }) }
         }
         error => error.into(),
@@ -278,7 +282,18 @@ mod tests {
         assert_eq!((hook.pipeline, Some(hook.trigger.as_str())), (first.row.id.clone(), first.document["triggers"][0]["id"].as_str()));
         b.save("deploy", document(), Expect::Present).await.unwrap();
         assert_eq!(b.tokens("deploy").await, [token.clone()], "a file without ids keeps its hook");
-        let copy = b.save("copy", { let mut d = first.document.clone(); d["name"] = json!("copy"); d }, Expect::Nothing).await.unwrap();
+        let copy = b
+            .save(
+                "copy",
+                {
+                    let mut d = first.document.clone();
+                    d["name"] = json!("copy");
+                    d
+                },
+                Expect::Nothing,
+            )
+            .await
+            .unwrap();
         assert_ne!(copy.document["triggers"][0]["id"], first.document["triggers"][0]["id"]);
         assert_ne!(b.tokens("copy").await, [token.clone()]);
         let mut none = document();
@@ -361,6 +376,9 @@ mod tests {
         let gone = delete(&b.table, &b.changes, &developer, &app(), "deploy", &Expect::Nothing).await;
         assert!(matches!(gone, Err(AppError::Denied { .. })));
         let nowhere = AppName::parse("nowhere").unwrap();
-        assert!(matches!(list(&b.table, &developer, &nowhere, &PageRequest::default()).await, Err(AppError::NotFound { what: "application", .. })));
+        assert!(matches!(
+            list(&b.table, &developer, &nowhere, &PageRequest::default()).await,
+            Err(AppError::NotFound { what: "application", .. })
+        ));
     }
 }

@@ -235,10 +235,17 @@ pub trait Cluster: Send + Sync {
     /// Reads a kubeconfig: the connection of the chosen context, and that context's name. Pure: opens no file, runs nothing;
     /// what would need either (`exec`, `auth-provider`, file paths, a proxy) is refused with advice, and so is a kubeconfig
     /// with several contexts when none is chosen. The problems hold no secret.
-    fn read_kubeconfig(&self, text: &str, context: Option<&str>, allow_insecure: bool) -> Result<(ClusterConnection, String), Vec<Problem>>;
+    fn read_kubeconfig(&self, text: &str, context: Option<&str>, allow_insecure: bool)
+    -> Result<(ClusterConnection, String), Vec<Problem>>;
     /// The way without a kubeconfig: address, certificate authority (PEM; none means the public ones) and token, checked
     /// alike. The problems point at `/server`, `/caPem` and `/token`.
-    fn read_address(&self, server: &str, ca_pem: Option<&str>, token: &str, allow_insecure: bool) -> Result<ClusterConnection, Vec<Problem>>;
+    fn read_address(
+        &self,
+        server: &str,
+        ca_pem: Option<&str>,
+        token: &str,
+        allow_insecure: bool,
+    ) -> Result<ClusterConnection, Vec<Problem>>;
     /// Reachability, version, and what the credentials may do in each namespace.
     async fn verify(&self, at: &ClusterConnection, needs: &VerifyNeeds) -> Result<Verified, ClusterError>;
     /// From `deployment`, `deployments.apps`, `apps/v1 Deployment`, a short name, or a custom resource's.

@@ -7,19 +7,21 @@
 mod list;
 mod process;
 mod receive;
+mod stored;
 
 pub use list::{Deliveries, deliveries};
 pub use process::{Processing, process};
 pub use receive::{Event, Hook, Received, Receiving, Verdict, find_hook, receive};
+pub use stored::StoredSources;
 
 use crate::error::AppError;
 use crate::ports::{Hint, Key, RegistryAccess};
 use crate::record::Record;
 use async_trait::async_trait;
+use model::Millis;
 use model::artifact::Artifact;
 use model::id::{AccountName, AppName, ExecutionId, PipelineId, TriggerId};
 use model::push::{Delivery, IgnoredPushes, ImagePushed};
-use model::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};

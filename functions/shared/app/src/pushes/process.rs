@@ -3,9 +3,7 @@
 use super::receive::{explain, read};
 use super::{Bound, KEPT_MS, PushSources, Starter, TRIED_MS_MAX, bound_key, delivery_key};
 use crate::error::AppError;
-use crate::ports::{
-    Clock, Condition, Hint, Queue, Registry, RegistryAccess, RegistryError, Table, TransactError, Transaction, Write,
-};
+use crate::ports::{Clock, Condition, Hint, Queue, Registry, RegistryAccess, RegistryError, Table, TransactError, Transaction, Write};
 use crate::record;
 use model::Millis;
 use model::artifact::Artifact;
@@ -41,7 +39,10 @@ pub struct Processing<'a> {
 /// How a look at a delivery ends.
 enum Outcome {
     Started(Vec<String>),
-    Dropped { code: String, message: String },
+    Dropped {
+        code: String,
+        message: String,
+    },
     /// Something that is needed does not answer.
     Later(String),
 }
@@ -209,7 +210,9 @@ async fn release(table: &dyn Table, delivery: &Delivery) -> Result<Option<Write>
     let Some(digest) = &delivery.bound else { return Ok(None) };
     let key = bound_key(&delivery.trigger, &delivery.pushed, digest.as_str());
     let bound = record::load::<Bound>(table, &key).await?;
-    Ok(bound.filter(|(bound, _)| bound.delivery == delivery.id).map(|(_, revision)| Write::Delete(key, vec![Condition::Revision(revision)])))
+    Ok(bound
+        .filter(|(bound, _)| bound.delivery == delivery.id)
+        .map(|(_, revision)| Write::Delete(key, vec![Condition::Revision(revision)])))
 }
 
 /// Doubling, spread by a quarter so that many deliveries do not come back together. The id is as good as chance for that.

@@ -106,7 +106,8 @@ impl Table for Memory {
 
     async fn due(&self, now: Millis, limit: usize) -> Result<Vec<Key>, StoreError> {
         let items = self.items.lock().unwrap();
-        let mut due: Vec<(Millis, Key)> = items.values().filter_map(|i| i.due_ms.filter(|d| *d <= now).map(|d| (d, i.key.clone()))).collect();
+        let mut due: Vec<(Millis, Key)> =
+            items.values().filter_map(|i| i.due_ms.filter(|d| *d <= now).map(|d| (d, i.key.clone()))).collect();
         due.sort();
         Ok(due.into_iter().take(limit).map(|(_, key)| key).collect())
     }

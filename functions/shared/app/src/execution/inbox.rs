@@ -1,0 +1,195 @@
+//! What people send to an execution: answers and cancels. Refused now when they cannot apply, stored once otherwise; the
+//! worker consumes them in a commit of its own.
+
+use super::keys;
+use super::plan::Plan;
+use super::stored::{Inbound, Meta, Outside, StageData};
+use crate::applications;
+use crate::error::{AppError, require};
+use crate::ports::{Blobs, Clock, Condition, Entropy, Hint, Queue, SignalSpec, Table, TransactError, Transaction, Write};
+use crate::record::{item, load};
+use engine::{Cancel, Event, decide};
+use model::Millis;
+use model::id::{EventId, ExecutionId};
+use model::person::{Action, May, Principal, may};
+use model::problem::Problems;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// Most bytes of an answer.
+pub const BODY_BYTES_MAX: usize = 16 << 10;
+/// Most bytes of a cancel's reason.
+pub const REASON_BYTES_MAX: usize = 1_024;
+/// An event that nobody consumed is forgotten after this.
+const EVENT_KEPT_MS: Millis = 90 * 24 * 3_600_000;
+/// How often a send is tried again when the execution moved meanwhile.
+const TRIES_MAX: u32 = 10;
+
+/// What sending needs of the outside.
+#[derive(Clone, Copy)]
+pub struct Ports<'a> {
+    /// The table.
+    pub table: &'a dyn Table,
+    /// Plans.
+    pub blobs: &'a dyn Blobs,
+    /// Hints.
+    pub queue: &'a dyn Queue,
+    /// Now.
+    pub clock: &'a dyn Clock,
+    /// Fresh ids.
+    pub entropy: &'a dyn Entropy,
+}
+
+/// An answer to a waiting stage.
+#[derive(Debug, Clone)]
+pub struct Signal {
+    /// The stage's refId.
+    pub stage: String,
+    /// The signal's name; `judgment` for a judgment.
+    pub name: String,
+    /// What is said.
+    pub body: Value,
+}
+
+/// May this caller send this signal? Whoever the stage names; whoever may judge in the application when it names nobody.
+#[must_use]
+pub fn may_signal(caller: &Principal, application: &model::application::Application, signal: &SignalSpec) -> May {
+    if signal.allowed.is_empty() {
+        return application.may(caller, Action::Judge);
+    }
+    let base = may(caller, Action::Judge);
+    if !base.allowed || caller.is_among(&signal.allowed) {
+        return base;
+    }
+    May::no("not-in-group", format!("only {} may answer this", signal.allowed.join(", ")))
+}
+
+/// Sends an answer. Gives the id of the event; what became of it stands in the execution's log.
+pub async fn signal(
+    ports: Ports<'_>,
+    caller: &Principal,
+    id: &ExecutionId,
+    signal: &Signal,
+    key: Option<&str>,
+) -> Result<EventId, AppError> {
+    let body = signal.body.to_string();
+    if body.len() > BODY_BYTES_MAX {
+        return Err(AppError::invalid("/body", "too-long", format!("an answer has at most {BODY_BYTES_MAX} bytes")));
+    }
+    let event = event_id(ports, caller, id, key)?;
+    for _ in 0..TRIES_MAX {
+        let (meta, plan) = open(ports, caller, id).await?;
+        let unknown = || AppError::NotFound { what: "stage", id: signal.stage.clone() };
+        let run = plan.position(&signal.stage).ok_or_else(unknown)?;
+        let seq = meta.execution.run(run).map(|r| r.seq).unwrap_or_default();
+        if already_sent(ports, id, &event).await? {
+            return Ok(event);
+        }
+        let sent = Event::Signal { run, name: signal.name.clone(), sender: caller.name.clone(), body: body.clone() };
+        refuse_now(&meta, &sent, ports.clock.now_ms())?;
+        let data = load::<StageData>(ports.table, &keys::stage(id, run)).await?.map(|(data, _)| data).unwrap_or_default();
+        let Some(spec) = data.signals.iter().find(|spec| spec.name == signal.name) else { continue };
+        let (application, _) = applications::load(ports.table, &meta.application).await?;
+        require(may_signal(caller, &application, spec))?;
+        fits_form(spec, &signal.body)?;
+        let attempt = meta.execution.run(run).map(|r| r.attempt).unwrap_or_default();
+        let same = Condition::Attribute(keys::suspension(run), format!("{attempt}:{seq}"));
+        let what = Outside::Signal { run, seq, name: signal.name.clone(), body: body.clone() };
+        if put(ports, caller, id, &event, what, vec![same]).await? {
+            return Ok(event);
+        }
+    }
+    Err(AppError::conflict("changed-in-between", "the execution moves faster than it can be answered: try again"))
+}
+
+/// Asks the execution to end.
+pub async fn cancel(ports: Ports<'_>, caller: &Principal, id: &ExecutionId, reason: &str, key: Option<&str>) -> Result<EventId, AppError> {
+    if reason.len() > REASON_BYTES_MAX {
+        return Err(AppError::invalid("/reason", "too-long", format!("a reason has at most {REASON_BYTES_MAX} bytes")));
+    }
+    let event = event_id(ports, caller, id, key)?;
+    for _ in 0..TRIES_MAX {
+        let (meta, _) = open(ports, caller, id).await?;
+        let (application, _) = applications::load(ports.table, &meta.application).await?;
+        require(application.may(caller, Action::Cancel))?;
+        if already_sent(ports, id, &event).await? {
+            return Ok(event);
+        }
+        let cancel = Cancel { by: caller.name.clone(), reason: reason.to_owned() };
+        refuse_now(&meta, &Event::Cancel(cancel.clone()), ports.clock.now_ms())?;
+        if put(ports, caller, id, &event, Outside::Cancel(cancel), vec![]).await? {
+            return Ok(event);
+        }
+    }
+    Err(AppError::conflict("changed-in-between", "the execution moves faster than it can be cancelled: try again"))
+}
+
+/// The event's id: from the caller's own key, so that a repeat is the same event, or a fresh one.
+fn event_id(ports: Ports<'_>, caller: &Principal, id: &ExecutionId, key: Option<&str>) -> Result<EventId, AppError> {
+    let text = match key {
+        Some(key) => hex::encode(Sha256::digest(format!("{}\n{id}\n{key}", caller.name))).chars().take(40).collect(),
+        None => ports.entropy.ulid(ports.clock.now_ms()),
+    };
+    EventId::parse(text).map_err(|error| AppError::invalid("", "idempotency-key-invalid", error.to_string()))
+}
+
+async fn open(ports: Ports<'_>, caller: &Principal, id: &ExecutionId) -> Result<(Meta, Plan), AppError> {
+    let unknown = || AppError::NotFound { what: "execution", id: id.to_string() };
+    require(may(caller, Action::Read))?;
+    let (mut meta, _) = load::<Meta>(ports.table, &keys::meta(id)).await?.ok_or_else(unknown)?;
+    applications::get(ports.table, caller, &meta.application).await.map_err(|error| match error {
+        AppError::NotFound { .. } => unknown(),
+        other => other,
+    })?;
+    let plan = Plan::load(ports.blobs, &meta.plan).await?;
+    meta.execution.graph = plan.graph()?;
+    Ok((meta, plan))
+}
+
+async fn already_sent(ports: Ports<'_>, id: &ExecutionId, event: &EventId) -> Result<bool, AppError> {
+    Ok(ports.table.get(&keys::event(id, event.as_str())).await?.is_some())
+}
+
+/// The refusal that a person should see now.
+fn refuse_now(meta: &Meta, event: &Event, now: Millis) -> Result<(), AppError> {
+    match decide(&meta.execution, event, now) {
+        Ok(_) => Ok(()),
+        Err(refusal) => Err(AppError::Conflict { code: refusal.code, message: refusal.message, data: Value::Null }),
+    }
+}
+
+fn fits_form(spec: &SignalSpec, body: &Value) -> Result<(), AppError> {
+    let Some(form) = &spec.form else { return Ok(()) };
+    let validator =
+        jsonschema::validator_for(form).map_err(|error| AppError::Damaged(format!("the stage's form is no schema: {error}")))?;
+    let mut problems = Problems::default();
+    for error in validator.iter_errors(body) {
+        problems.error(format!("/body{}", error.instance_path()), "form-not-met", error.to_string());
+    }
+    if problems.has_errors() { Err(AppError::Invalid(problems.into_vec())) } else { Ok(()) }
+}
+
+/// Stores the event. False when the execution moved meanwhile.
+async fn put(
+    ports: Ports<'_>,
+    caller: &Principal,
+    id: &ExecutionId,
+    event: &EventId,
+    what: Outside,
+    same: Vec<Condition>,
+) -> Result<bool, AppError> {
+    let now = ports.clock.now_ms();
+    let inbound = Inbound { id: event.to_string(), sender: caller.name.clone(), at: now, what };
+    let item = item(keys::event(id, event.as_str()), &inbound)?.due(Some(now)).expires(Some(now + EVENT_KEPT_MS));
+    let mut conditions = vec![Condition::Attribute(keys::OPEN.to_owned(), "1".to_owned())];
+    conditions.extend(same);
+    let writes = vec![Write::Put(item, vec![Condition::Absent]), Write::Check(keys::meta(id), conditions)];
+    match ports.table.transact(Transaction::of(writes)).await {
+        Ok(()) => {
+            ports.queue.hint(Hint::Execution { id: id.clone() }, 0).await;
+            Ok(true)
+        }
+        Err(TransactError::Conflict(_)) => Ok(false),
+        Err(other) => Err(other.into()),
+    }
+}

@@ -1,0 +1,14 @@
+//! Executions: how they are stored, started, moved, followed and steered. `start` is the one gate in; after it only `step`
+//! commits an execution; people reach it through its inbox.
+
+pub mod artifacts;
+pub mod follow;
+pub mod inbox;
+pub mod keys;
+pub mod logs;
+pub mod plan;
+pub mod pushed;
+pub mod scope;
+pub mod start;
+pub mod step;
+pub mod stored;

@@ -1,0 +1,118 @@
+//! What a stage may see of its execution: trigger, parameters, and what the stages before it left. Never a secret.
+
+use super::plan::Plan;
+use super::stored::{Kept, StageData, object};
+use crate::error::AppError;
+use crate::ports::{Blobs, StepScope, StoreError};
+use async_trait::async_trait;
+use expression::Scope;
+use model::id::ExecutionId;
+use serde_json::{Map, Value, json};
+
+/// Roots that nothing a stage outputs can hide.
+const ROOTS: [&str; 4] = ["trigger", "parameters", "execution", "stages"];
+
+/// A stage's view of its execution, complete in memory.
+#[derive(Debug, Clone)]
+pub struct StageScope {
+    roots: Map<String, Value>,
+    artifacts: Vec<Value>,
+}
+
+impl StageScope {
+    /// Gathers what a stage may see. Outputs of ancestors are found by bare name, the nearest first.
+    pub async fn gather(id: &ExecutionId, plan: &Plan, run: usize, data: &[StageData], blobs: &dyn Blobs) -> Result<Self, AppError> {
+        let mut roots = Map::new();
+        let mut stages = Map::new();
+        let mut artifacts = Vec::new();
+        for position in plan.ancestors(run) {
+            let (Some(stage), Some(data)) = (plan.stages.get(position), data.get(position)) else { continue };
+            let outputs = object(&read(blobs, &data.outputs).await?);
+            let context = object(&read(blobs, &data.context).await?);
+            for (key, value) in &outputs {
+                if !ROOTS.contains(&key.as_str()) && !roots.contains_key(key) {
+                    roots.insert(key.clone(), value.clone());
+                }
+            }
+            artifacts.extend(data.artifacts.iter().cloned());
+            if !stages.contains_key(&stage.name) {
+                stages.insert(stage.name.clone(), json!({"refId": stage.ref_id, "outputs": outputs, "context": context}));
+            }
+        }
+        artifacts.extend(plan.artifacts.iter().map(|a| json!(a)));
+        let execution = json!({
+            "id": id, "application": plan.application, "name": plan.name, "pipelineConfigId": plan.pipeline,
+            "buildTime": plan.created_ms, "user": plan.submitter,
+        });
+        roots.insert("trigger".to_owned(), Value::Object(plan.trigger.clone()));
+        roots.insert("parameters".to_owned(), Value::Object(plan.parameters.clone()));
+        roots.insert("execution".to_owned(), execution);
+        roots.insert("stages".to_owned(), Value::Object(stages));
+        Ok(Self { roots, artifacts })
+    }
+}
+
+/// Reads a kept value.
+pub async fn read(blobs: &dyn Blobs, kept: &Kept) -> Result<Value, AppError> {
+    match kept {
+        Kept::Nothing => Ok(Value::Null),
+        Kept::Inline(value) => Ok(value.clone()),
+        Kept::Blob(digest) => {
+            let bytes = blobs.get(digest).await?.ok_or_else(|| StoreError::Damaged(format!("the blob {digest} is gone")))?;
+            Ok(serde_json::from_slice(&bytes).map_err(|error| StoreError::Damaged(error.to_string()))?)
+        }
+    }
+}
+
+/// Keeps a value, as a blob when it is large.
+pub async fn keep(blobs: &dyn Blobs, value: Value) -> Result<Kept, AppError> {
+    if value.is_null() {
+        return Ok(Kept::Nothing);
+    }
+    let bytes = serde_json::to_vec(&value).map_err(|error| AppError::Damaged(error.to_string()))?;
+    if bytes.len() <= super::stored::INLINE_BYTES_MAX { Ok(Kept::Inline(value)) } else { Ok(Kept::Blob(blobs.put(&bytes).await?)) }
+}
+
+impl Scope for StageScope {
+    fn root(&self, name: &str) -> Option<Value> {
+        self.roots.get(name).cloned()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.roots.keys().cloned().collect()
+    }
+}
+
+struct WithLocals<'a> {
+    scope: &'a StageScope,
+    locals: &'a Map<String, Value>,
+}
+
+impl Scope for WithLocals<'_> {
+    fn root(&self, name: &str) -> Option<Value> {
+        self.locals.get(name).cloned().or_else(|| self.scope.root(name))
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.locals.keys().cloned().chain(self.scope.names()).collect()
+    }
+}
+
+#[async_trait]
+impl StepScope for StageScope {
+    fn lookup(&self, pointer: &str) -> Option<Value> {
+        let rest = pointer.strip_prefix('/')?;
+        let (root, below) = rest.split_once('/').map_or((rest, String::new()), |(root, below)| (root, format!("/{below}")));
+        self.roots.get(root).filter(|_| ROOTS.contains(&root))?.pointer(&below).cloned()
+    }
+
+    fn evaluate(&self, template: &str, locals: &Value) -> Result<Value, (u32, String, String)> {
+        let locals = object(locals);
+        let scope = WithLocals { scope: self, locals: &locals };
+        expression::evaluate(template, &scope).map_err(|e| (e.position, e.reason.to_owned(), e.message))
+    }
+
+    fn artifacts(&self) -> Vec<Value> {
+        self.artifacts.clone()
+    }
+}

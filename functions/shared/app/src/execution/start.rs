@@ -1,0 +1,400 @@
+//! The one gate in: every way to start an execution goes through here.
+
+use super::artifacts::{self, Bound};
+use super::keys;
+use super::plan::{Plan, PlannedStage};
+use super::stored::{Correlation, Counter, Meta, OrderKey, OrderRow, Summary};
+use crate::error::{AppError, require};
+use crate::ports::{Blobs, Change, Changes, Clock, Condition, Entropy, Hint, Item, Query, Queue, Table, TransactError, Transaction, Write};
+use crate::record::{self, item, load};
+use crate::{applications, pipelines, projects, stage_types};
+use engine::Execution;
+use model::Millis;
+use model::application::Application;
+use model::artifact::Artifact;
+use model::id::{AppName, ExecutionId, PipelineId, ProjectName};
+use model::order::{NOTE_BYTES_MAX, Origin, ReleaseOrder};
+use model::person::{Action, Principal};
+use model::pipeline::{Pipeline, bind_parameters};
+use model::problem::{Problems, token};
+use model::reason::{Reason, ReasonCode};
+use model::status::Status;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+/// Orders that one start may make: one in each project the application is bound to.
+const ORDERS_A_START_MAX: usize = 20;
+/// How often a start is tried again when somebody else took the order number.
+const TRIES_MAX: u32 = 20;
+/// How long a correlation id is remembered.
+const CORRELATION_MS: Millis = 30 * 24 * 3_600_000;
+/// How many executions are looked at for the newest finished one.
+const PRIOR_LOOK_MAX: usize = 20;
+
+/// What a start needs of the outside.
+#[derive(Clone, Copy)]
+pub struct Ports<'a> {
+    /// The table.
+    pub table: &'a dyn Table,
+    /// Plans.
+    pub blobs: &'a dyn Blobs,
+    /// Hints.
+    pub queue: &'a dyn Queue,
+    /// Followers.
+    pub changes: &'a dyn Changes,
+    /// Now.
+    pub clock: &'a dyn Clock,
+    /// Fresh ids.
+    pub entropy: &'a dyn Entropy,
+}
+
+/// Where the order goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Into {
+    /// In this project, to which the application must be bound.
+    Project(ProjectName),
+    /// In every project the application is bound to.
+    EveryProject,
+}
+
+/// What somebody, or a trigger, wants to start.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Whose pipeline.
+    pub application: AppName,
+    /// Which pipeline.
+    pub pipeline: PipelineId,
+    /// Who starts it.
+    pub submitter: Principal,
+    /// How it came about.
+    pub origin: Origin,
+    /// The trigger as stages see it: type, user, tag, ….
+    pub trigger: Map<String, Value>,
+    /// Ids of the expected artifacts that the trigger constrains itself to; none for a person's start.
+    pub constrained_to: Option<Vec<String>>,
+    /// Parameters as given.
+    pub parameters: Map<String, Value>,
+    /// Artifacts as received.
+    pub artifacts: Vec<Artifact>,
+    /// Why, in the submitter's words.
+    pub note: String,
+    /// Makes a repeat give the same execution.
+    pub correlation: Option<String>,
+    /// Where the order goes.
+    pub into: Into,
+}
+
+/// What was started.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Started {
+    /// The execution.
+    pub execution: ExecutionId,
+    /// The orders that show it.
+    pub orders: Vec<OrderKey>,
+    /// It had been started before, by the same correlation id.
+    pub repeated: bool,
+}
+
+/// Starts a pipeline. Refusals of a person's start are errors; a trigger's start whose artifacts cannot be bound becomes a
+/// visible failed execution.
+pub async fn start(ports: Ports<'_>, request: &Request) -> Result<Started, AppError> {
+    let correlation = request.correlation.as_ref().map(|text| hex::encode(Sha256::digest(text.as_bytes())));
+    if let Some(found) = repeated(ports.table, correlation.as_deref()).await? {
+        return Ok(found);
+    }
+    let (application, _) = applications::load(ports.table, &request.application).await?;
+    may_start(&application, request)?;
+    let (_, saved) = pipelines::load(ports.table, &request.application, request.pipeline.as_str()).await?;
+    let (pipeline, _) = Pipeline::parse(&saved.document).map_err(AppError::Invalid)?;
+    if pipeline.disabled {
+        return Err(AppError::refused(ReasonCode::PipelineDisabled.as_str(), "the pipeline is disabled and cannot be started"));
+    }
+    let stages = pin(ports.table, &pipeline).await?;
+    let parameters = parameters(&pipeline, request)?;
+    let prior = prior(ports, &request.pipeline, &pipeline).await?;
+    let bound = artifacts::bind(&pipeline, request.constrained_to.as_deref(), &request.artifacts, &prior);
+    let now = ports.clock.now_ms();
+    let (bound, failure) = unbound(bound, request, now)?;
+    let plan = plan(request, &pipeline, saved.number, stages, parameters, bound, now);
+    let projects = orders_go_to(ports.table, request).await?;
+    create(ports, request, &plan, failure, &projects, correlation.as_deref()).await
+}
+
+fn may_start(application: &Application, request: &Request) -> Result<(), AppError> {
+    // A trigger runs as the application's own service account; who may save triggers was asked when they were saved.
+    if request.submitter == Principal::trigger(&application.name) {
+        return Ok(());
+    }
+    require(application.may(&request.submitter, Action::Execute))?;
+    if request.note.len() > NOTE_BYTES_MAX {
+        return Err(AppError::invalid("/note", "too-long", format!("a note has at most {NOTE_BYTES_MAX} bytes")));
+    }
+    Ok(())
+}
+
+async fn repeated(table: &dyn Table, digest: Option<&str>) -> Result<Option<Started>, AppError> {
+    let Some(digest) = digest else { return Ok(None) };
+    let found = load::<Correlation>(table, &keys::correlation(digest)).await?;
+    Ok(found.map(|(c, _)| Started { execution: c.execution, orders: c.orders, repeated: true }))
+}
+
+async fn pin(table: &dyn Table, pipeline: &Pipeline) -> Result<Vec<PlannedStage>, AppError> {
+    let mut problems = Problems::default();
+    if pipeline.stages.is_empty() {
+        problems.error("/stages", "no-stages", "the pipeline has no stages to run");
+    }
+    let mut stages = Vec::with_capacity(pipeline.stages.len());
+    for (i, stage) in pipeline.stages.iter().enumerate() {
+        match stage_types::get(table, &stage.kind).await? {
+            Some(row) => stages.push(PlannedStage::pin(stage, &row)),
+            None => {
+                let message = format!("stage `{}`: no stage type `{}` is installed", stage.name, stage.kind);
+                problems.error(format!("/stages/{i}/type"), ReasonCode::UnsupportedStageType.as_str(), message);
+            }
+        }
+    }
+    if problems.has_errors() { Err(AppError::Invalid(problems.into_vec())) } else { Ok(stages) }
+}
+
+fn parameters(pipeline: &Pipeline, request: &Request) -> Result<Map<String, Value>, AppError> {
+    bind_parameters(&pipeline.parameters, &request.parameters).map_err(|list| {
+        let mut problems = Problems::default();
+        for problem in list {
+            problems.error(format!("/parameters/{}", token(&problem.name)), problem.code, problem.message);
+        }
+        AppError::Invalid(problems.into_vec())
+    })
+}
+
+/// Artifacts of the newest finished execution of the pipeline: a queued one does not hide it.
+async fn prior(ports: Ports<'_>, id: &PipelineId, pipeline: &Pipeline) -> Result<Vec<Artifact>, AppError> {
+    if !pipeline.expected_artifacts.iter().any(|e| e.use_prior_artifact) {
+        return Ok(Vec::new());
+    }
+    let mut query = Query::prefix(format!("PIPE#{id}"), "EXEC#", PRIOR_LOOK_MAX);
+    query.backward = true;
+    let (rows, _) = record::page::<Summary>(ports.table, &query).await?;
+    match rows.iter().find(|row| row.status.is_complete()) {
+        Some(row) => Ok(Plan::load(ports.blobs, &row.plan).await?.artifacts),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn unbound(bound: Result<Bound, Vec<artifacts::Unbound>>, request: &Request, now: Millis) -> Result<(Bound, Option<Reason>), AppError> {
+    let list = match bound {
+        Ok(bound) => return Ok((bound, None)),
+        Err(list) => list,
+    };
+    if request.origin == Origin::Manual {
+        let mut problems = Problems::default();
+        for unbound in &list {
+            problems.error(format!("/artifacts/{}", unbound.position), unbound.code, unbound.message.clone());
+        }
+        return Err(AppError::Invalid(problems.into_vec()));
+    }
+    let messages: Vec<&str> = list.iter().map(|u| u.message.as_str()).collect();
+    let data = json!({"artifacts": list.iter().map(artifacts::Unbound::data).collect::<Vec<_>>()});
+    let reason = Reason::new(ReasonCode::ArtifactsUnresolved, format!("Failed on startup: {}", messages.join("; ")), now).with(data);
+    Ok((Bound { artifacts: request.artifacts.clone(), expected: Vec::new() }, Some(reason)))
+}
+
+fn plan(
+    request: &Request,
+    pipeline: &Pipeline,
+    revision: u64,
+    stages: Vec<PlannedStage>,
+    parameters: Map<String, Value>,
+    bound: Bound,
+    now: Millis,
+) -> Plan {
+    let mut trigger = request.trigger.clone();
+    trigger.insert("user".to_owned(), json!(request.submitter.name));
+    trigger.insert("parameters".to_owned(), Value::Object(parameters.clone()));
+    trigger.insert("artifacts".to_owned(), json!(bound.artifacts));
+    trigger.insert("resolvedExpectedArtifacts".to_owned(), json!(bound.expected));
+    Plan {
+        application: request.application.clone(),
+        pipeline: request.pipeline.clone(),
+        name: pipeline.name.clone(),
+        revision,
+        stages,
+        trigger,
+        parameters,
+        artifacts: bound.artifacts,
+        expected: bound.expected,
+        submitter: request.submitter.name.clone(),
+        origin: request.origin.clone(),
+        created_ms: now,
+    }
+}
+
+async fn orders_go_to(table: &dyn Table, request: &Request) -> Result<Vec<ProjectName>, AppError> {
+    match &request.into {
+        Into::Project(name) => {
+            let (project, _) = projects::load(table, name).await?;
+            if !project.applications.contains(&request.application.key()) {
+                let message = format!("application {} is not bound to project {name}", request.application);
+                return Err(AppError::invalid("/application", "application-not-bound", message));
+            }
+            Ok(vec![project.name])
+        }
+        Into::EveryProject => {
+            let bound = projects::bound_to(table, &request.application).await?;
+            Ok(bound.into_iter().filter_map(|name| ProjectName::parse(name).ok()).take(ORDERS_A_START_MAX).collect())
+        }
+    }
+}
+
+async fn create(
+    ports: Ports<'_>,
+    request: &Request,
+    plan: &Plan,
+    failure: Option<Reason>,
+    projects: &[ProjectName],
+    correlation: Option<&str>,
+) -> Result<Started, AppError> {
+    let digest = plan.store(ports.blobs).await?;
+    let id = ExecutionId::parse(ports.entropy.ulid(plan.created_ms)).map_err(|error| AppError::Damaged(error.to_string()))?;
+    let mut execution = Execution::new(id.clone(), plan.graph()?, plan.created_ms);
+    if let Some(reason) = failure {
+        execution.status = Status::Terminal;
+        execution.reason = Some(reason);
+        execution.ended_ms = Some(plan.created_ms);
+    }
+    for _ in 0..TRIES_MAX {
+        let mut orders = Vec::with_capacity(projects.len());
+        let mut writes = Vec::new();
+        for project in projects {
+            let (last, conditions) = match load::<Counter>(ports.table, &keys::order_counter(project)).await? {
+                Some((counter, revision)) => (counter.last, vec![Condition::Revision(revision)]),
+                None => (0, vec![Condition::Absent]),
+            };
+            writes.push(Write::Put(item(keys::order_counter(project), &Counter { last: last + 1 })?, conditions));
+            orders.push(OrderKey { project: project.clone(), number: last + 1 });
+        }
+        let meta = meta(&execution, plan, &digest, orders.clone());
+        writes.extend(rows(&meta, request, plan)?);
+        if let Some(correlation) = correlation {
+            let value = Correlation { execution: id.clone(), orders: orders.clone() };
+            let expires = Some(plan.created_ms + CORRELATION_MS);
+            writes.push(Write::Put(item(keys::correlation(correlation), &value)?.expires(expires), vec![Condition::Absent]));
+        }
+        match ports.table.transact(Transaction { writes, token: None }).await {
+            Ok(()) => {
+                announce(ports, &id, &orders).await;
+                return Ok(Started { execution: id, orders, repeated: false });
+            }
+            Err(TransactError::Conflict(_)) => {
+                if let Some(found) = repeated(ports.table, correlation).await? {
+                    return Ok(found);
+                }
+            }
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Err(AppError::Unavailable("the project's order numbers are taken faster than they can be read".to_owned()))
+}
+
+fn meta(execution: &Execution, plan: &Plan, digest: &str, orders: Vec<OrderKey>) -> Meta {
+    Meta {
+        execution: execution.clone(),
+        plan: digest.to_owned(),
+        application: plan.application.clone(),
+        pipeline: plan.pipeline.clone(),
+        orders,
+        fence: String::new(),
+        lease_until_ms: 0,
+        commit_id: String::new(),
+        takes: 0,
+    }
+}
+
+/// META and everything that lists show.
+fn rows(meta: &Meta, request: &Request, plan: &Plan) -> Result<Vec<Write>, AppError> {
+    let mut writes = vec![Write::Put(meta_item(meta)?, vec![Condition::Absent])];
+    for (key, summary) in summaries(meta, plan) {
+        writes.push(Write::Put(item(key, &summary)?, vec![]));
+    }
+    for key in &meta.orders {
+        let order = ReleaseOrder {
+            project: key.project.clone(),
+            number: key.number,
+            application: plan.application.clone(),
+            pipeline: plan.pipeline.clone(),
+            pipeline_name: plan.name.clone(),
+            revision: plan.revision,
+            execution: meta.execution.id.clone(),
+            submitter: plan.submitter.clone(),
+            origin: plan.origin.clone(),
+            artifacts: plan.artifacts.clone(),
+            parameters: plan.parameters.clone(),
+            note: request.note.clone(),
+            created_ms: plan.created_ms,
+        };
+        writes.push(Write::Put(item(keys::order(&key.project, key.number), &order_row(order, &meta.execution))?, vec![Condition::Absent]));
+    }
+    Ok(writes)
+}
+
+/// An order with the state of its execution.
+#[must_use]
+pub fn order_row(order: ReleaseOrder, execution: &Execution) -> OrderRow {
+    OrderRow {
+        order,
+        status: execution.status,
+        reason: execution.reason.clone(),
+        started_ms: execution.started_ms,
+        ended_ms: execution.ended_ms,
+    }
+}
+
+/// META as an item: conditions can ask whether it is open, who holds it and which suspensions there are.
+pub fn meta_item(meta: &Meta) -> Result<Item, AppError> {
+    let execution = &meta.execution;
+    let mut made = item(keys::meta(&execution.id), meta)?;
+    if !meta.fence.is_empty() {
+        made = made.attribute(keys::FENCE, &meta.fence);
+    }
+    if execution.status.is_complete() {
+        return Ok(made);
+    }
+    made = made.attribute(keys::OPEN, "1");
+    for (run, stage) in execution.runs.iter().enumerate() {
+        if stage.status() == Status::Suspended {
+            made = made.attribute(&keys::suspension(run), format!("{}:{}", stage.attempt, stage.seq));
+        }
+    }
+    let held = !meta.fence.is_empty();
+    let due = if held { Some(meta.lease_until_ms) } else { engine::wake_at(execution) };
+    Ok(made.due(due))
+}
+
+/// The execution in its pipeline's and its application's list.
+#[must_use]
+pub fn summaries(meta: &Meta, plan: &Plan) -> Vec<(crate::ports::Key, Summary)> {
+    let execution = &meta.execution;
+    let summary = Summary {
+        id: execution.id.clone(),
+        application: plan.application.clone(),
+        pipeline: plan.pipeline.clone(),
+        pipeline_name: plan.name.clone(),
+        revision: plan.revision,
+        status: execution.status,
+        reason: execution.reason.clone(),
+        submitter: plan.submitter.clone(),
+        created_ms: execution.created_ms,
+        started_ms: execution.started_ms,
+        ended_ms: execution.ended_ms,
+        plan: meta.plan.clone(),
+        orders: meta.orders.clone(),
+    };
+    let application = keys::of_application(&plan.application.key(), &execution.id);
+    vec![(keys::of_pipeline(&plan.pipeline, &execution.id), summary.clone()), (application, summary)]
+}
+
+async fn announce(ports: Ports<'_>, id: &ExecutionId, orders: &[OrderKey]) {
+    ports.queue.hint(Hint::Execution { id: id.clone() }, 0).await;
+    for order in orders {
+        ports.changes.publish(Change { topic: format!("orders:{}", order.project), version: order.number });
+    }
+}

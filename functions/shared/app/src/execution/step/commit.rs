@@ -1,0 +1,164 @@
+//! The commit: one transaction a transition, with everything that lists and followers need.
+
+use super::held::Held;
+use super::{LEASE_MS, Stop};
+use crate::error::AppError;
+use crate::execution::keys;
+use crate::execution::start::{meta_item, order_row};
+use crate::execution::stored::{LogEntry, Meta, OrderRow, Summary, Transition};
+use crate::ports::{Change, Condition, ITEMS_A_COMMIT_MAX, Table, TransactError, Transaction, Write};
+use crate::record::{encode, item, load};
+use model::Millis;
+
+/// Log lines of one commit beyond this many bytes go to a blob.
+const LOG_INLINE_BYTES_MAX: usize = 64 << 10;
+/// How often a commit with an unknown answer is looked up.
+const LOOKS_MAX: u32 = 5;
+
+impl Held {
+    /// Commits what changed since the last commit, if anything did.
+    pub(crate) async fn commit(&mut self, now: Millis) -> Result<(), Stop> {
+        if !self.changed && self.consumed.is_empty() && self.dirty.is_empty() {
+            return Ok(());
+        }
+        let mut meta = self.meta.clone();
+        meta.execution.version += 1;
+        meta.takes = 0;
+        meta.lease_until_ms = now + LEASE_MS;
+        meta.commit_id = format!("{}-{}", meta.fence, meta.execution.version);
+        let ended = meta.execution.status.is_complete();
+        if ended {
+            meta.fence = String::new();
+            meta.lease_until_ms = 0;
+        }
+        let writes = self.writes(&meta, now).await?;
+        self.transact(writes, &meta.commit_id).await?;
+        self.committed(meta, ended);
+        Ok(())
+    }
+
+    fn committed(&mut self, meta: Meta, ended: bool) {
+        self.revision += 1;
+        self.meta = meta;
+        self.before = self.meta.execution.clone();
+        self.changed = false;
+        self.dirty.clear();
+        self.consumed.clear();
+        self.forget.clear();
+        self.log = LogEntry::default();
+        let version = self.meta.execution.version;
+        let changes = &self.ports.changes;
+        changes.publish(Change { topic: format!("execution:{}", self.id), version });
+        for order in &self.meta.orders {
+            changes.publish(Change { topic: format!("orders:{}", order.project), version: order.number });
+        }
+        if ended {
+            self.abandon();
+        }
+    }
+
+    async fn writes(&mut self, meta: &Meta, now: Millis) -> Result<Vec<Write>, Stop> {
+        let mut writes = vec![Write::Put(meta_item(meta)?, vec![Condition::Revision(self.revision)])];
+        for run in &self.dirty {
+            if let Some(data) = self.stages.get(*run) {
+                writes.push(Write::Put(item(keys::stage(&self.id, *run), data)?, vec![]));
+            }
+        }
+        let log = self.log_entry(meta, now).await?;
+        writes.push(Write::Put(item(keys::log(&self.id, meta.execution.version), &log)?, vec![]));
+        for event in &self.consumed {
+            writes.push(Write::Delete(keys::event(&self.id, event), vec![]));
+        }
+        if (self.before.status, &self.before.reason) != (meta.execution.status, &meta.execution.reason) {
+            writes.extend(views(self.ports.table.as_ref(), meta).await?);
+        }
+        let room = ITEMS_A_COMMIT_MAX.saturating_sub(writes.len());
+        writes.extend(self.forget.iter().take(room).map(|key| Write::Delete(key.clone(), vec![])));
+        Ok(writes)
+    }
+
+    async fn log_entry(&mut self, meta: &Meta, now: Millis) -> Result<LogEntry, AppError> {
+        let mut log = std::mem::take(&mut self.log);
+        log.version = meta.execution.version;
+        log.at = now;
+        log.transitions = self.transitions(meta);
+        let bytes = encode(&log)?;
+        if bytes.len() > LOG_INLINE_BYTES_MAX {
+            let lines = serde_json::to_vec(&log.lines).map_err(|error| AppError::Damaged(error.to_string()))?;
+            log.blob = Some(self.ports.blobs.put(&lines).await?);
+            log.lines.clear();
+        }
+        // Kept until the commit is known to stand, so that a commit that fails can be made again.
+        self.log = log.clone();
+        Ok(log)
+    }
+
+    fn transitions(&self, meta: &Meta) -> Vec<Transition> {
+        let (before, after) = (&self.before, &meta.execution);
+        let mut list = Vec::new();
+        if before.status != after.status {
+            list.push(Transition { stage: None, from: before.status, to: after.status, reason: after.reason.clone() });
+        }
+        for (run, is) in after.runs.iter().enumerate() {
+            let Some(was) = before.run(run).filter(|was| was.status() != is.status()) else { continue };
+            let stage = self.plan.stages.get(run).map(|s| s.ref_id.to_string());
+            list.push(Transition { stage, from: was.status(), to: is.status(), reason: is.reason().cloned() });
+        }
+        list
+    }
+
+    /// Writes; an unknown answer is looked up until it is known.
+    async fn transact(&mut self, writes: Vec<Write>, commit_id: &str) -> Result<(), Stop> {
+        let transaction = Transaction { writes, token: Some(commit_id.to_owned()) };
+        for _ in 0..LOOKS_MAX {
+            let error = match self.ports.table.transact(transaction.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            match error {
+                TransactError::Conflict(_) => {
+                    if self.stands(commit_id).await? {
+                        return Ok(());
+                    }
+                    self.abandon();
+                    return Err(Stop::Fenced);
+                }
+                TransactError::Unknown(_) => {
+                    if self.stands(commit_id).await? {
+                        return Ok(());
+                    }
+                }
+                TransactError::Invalid(_) | TransactError::Unavailable(_) => return Err(error.into()),
+            }
+        }
+        Err(AppError::Unavailable("the outcome of a commit stayed unknown".to_owned()).into())
+    }
+
+    async fn stands(&self, commit_id: &str) -> Result<bool, AppError> {
+        let found = load::<Meta>(self.ports.table.as_ref(), &keys::meta(&self.id)).await?;
+        Ok(found.is_some_and(|(meta, _)| meta.commit_id == commit_id))
+    }
+}
+
+/// The rows that lists show, with the execution's status as it is now.
+pub(crate) async fn views(table: &dyn Table, meta: &Meta) -> Result<Vec<Write>, AppError> {
+    let execution = &meta.execution;
+    let mut writes = Vec::new();
+    let lists = [keys::of_pipeline(&meta.pipeline, &execution.id), keys::of_application(&meta.application.key(), &execution.id)];
+    for key in lists {
+        if let Some((mut row, _)) = load::<Summary>(table, &key).await? {
+            row.status = execution.status;
+            row.reason.clone_from(&execution.reason);
+            row.started_ms = execution.started_ms;
+            row.ended_ms = execution.ended_ms;
+            writes.push(Write::Put(item(key, &row)?, vec![]));
+        }
+    }
+    for order in &meta.orders {
+        let key = keys::order(&order.project, order.number);
+        if let Some((row, _)) = load::<OrderRow>(table, &key).await? {
+            writes.push(Write::Put(item(key, &order_row(row.order, execution))?, vec![]));
+        }
+    }
+    Ok(writes)
+}

@@ -1,0 +1,273 @@
+//! An execution in a worker's hands: what was loaded, what changed since the last commit, and the right to commit it.
+
+use super::outcome;
+use super::{Came, LEASE_MS, Ports, Rest, Stop, TAKES_MAX, event_of};
+use crate::error::AppError;
+use crate::execution::keys;
+use crate::execution::plan::Plan;
+use crate::execution::start::meta_item;
+use crate::execution::stored::{Answer, EventVerdict, Inbound, LogEntry, Meta, Outside, StageData};
+use crate::ports::{Condition, Query, TransactError, Transaction, Write};
+use crate::record::{decode, load};
+use engine::{Effect, Event, decide, wake_at, wanted};
+use model::Millis;
+use model::id::ExecutionId;
+use model::reason::{Reason, ReasonCode};
+use model::status::Status;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Inbox events that are read at a time.
+const INBOX_PAGE: usize = 20;
+/// Stage items that are read at a time.
+const STAGES_PAGE: usize = 200;
+
+/// An execution that this worker holds.
+pub(crate) struct Held {
+    pub(crate) ports: Ports,
+    pub(crate) id: ExecutionId,
+    pub(crate) meta: Meta,
+    /// META's revision in the store.
+    pub(crate) revision: u64,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) stages: Vec<StageData>,
+    /// True while this worker is still the one.
+    pub(crate) current: Arc<AtomicBool>,
+    /// What changed since the last commit.
+    pub(crate) dirty: BTreeSet<usize>,
+    pub(crate) changed: bool,
+    pub(crate) log: LogEntry,
+    /// Inbox events consumed since the last commit.
+    pub(crate) consumed: Vec<String>,
+    /// Traces that the next commit makes superfluous.
+    pub(crate) forget: Vec<crate::ports::Key>,
+    /// The execution as it was committed last.
+    pub(crate) before: engine::Execution,
+}
+
+/// What became of an attempt to take an execution.
+pub(crate) enum Taken {
+    Mine(Box<Held>),
+    Not(Rest),
+}
+
+impl Held {
+    /// Takes the execution if nobody holds it, and loads everything about it.
+    pub(crate) async fn take(ports: &Ports, id: &ExecutionId) -> Result<Taken, AppError> {
+        let Some((mut meta, revision)) = load::<Meta>(ports.table.as_ref(), &keys::meta(id)).await? else {
+            return Ok(Taken::Not(Rest::Unknown));
+        };
+        if meta.execution.status.is_complete() {
+            return Ok(Taken::Not(Rest::Ended));
+        }
+        let now = ports.clock.now_ms();
+        let dead = ports.alone_since_ms.is_some_and(|since| meta.lease_until_ms.saturating_sub(LEASE_MS) < since);
+        if !meta.fence.is_empty() && meta.lease_until_ms > now && !dead {
+            return Ok(Taken::Not(Rest::Busy));
+        }
+        let plan = match Plan::load(ports.blobs.as_ref(), &meta.plan).await {
+            Ok(plan) => Arc::new(plan),
+            Err(AppError::Damaged(inside)) => return park(ports, meta, revision, ReasonCode::PlanUnreadable, &inside).await,
+            Err(other) => return Err(other),
+        };
+        meta.execution.graph = plan.graph()?;
+        if meta.takes >= TAKES_MAX {
+            let message = format!("{TAKES_MAX} workers died on it one after another without a single commit");
+            return park(ports, meta, revision, ReasonCode::OrchestratorCrash, &message).await;
+        }
+        meta.fence = ports.entropy.ulid(now);
+        meta.lease_until_ms = now + LEASE_MS;
+        meta.takes += 1;
+        let put = Write::Put(meta_item(&meta)?, vec![Condition::Revision(revision)]);
+        match ports.table.transact(Transaction::of(vec![put])).await {
+            Ok(()) => {}
+            Err(TransactError::Conflict(_)) => return Ok(Taken::Not(Rest::Busy)),
+            Err(other) => return Err(other.into()),
+        }
+        let stages = load_stages(ports, id, plan.stages.len()).await?;
+        let before = meta.execution.clone();
+        Ok(Taken::Mine(Box::new(Self {
+            ports: ports.clone(),
+            id: id.clone(),
+            meta,
+            revision: revision + 1,
+            plan,
+            stages,
+            current: Arc::new(AtomicBool::new(true)),
+            dirty: BTreeSet::new(),
+            changed: false,
+            log: LogEntry::default(),
+            consumed: Vec::new(),
+            forget: Vec::new(),
+            before,
+        })))
+    }
+
+    /// Folds an event of our own; such events are never refused.
+    pub(crate) fn fold(&mut self, event: &Event, now: Millis) {
+        if let Ok(decision) = decide(&self.meta.execution, event, now) {
+            self.changed |= decision.changed;
+            self.meta.execution = decision.execution;
+        }
+    }
+
+    /// Folds what came back from a step or a watch.
+    pub(crate) async fn arrived(&mut self, came: Came, now: Millis) -> Result<(), Stop> {
+        match came {
+            Came::Step { run, attempt, seq, retry, result } => {
+                let expected = wanted(&self.meta.execution).into_iter().any(|effect| {
+                    matches!(effect, Effect::Step { run: r, attempt: a, seq: s, retry: n, .. } if (r, a, s, n) == (run, attempt, seq, retry))
+                });
+                if !expected {
+                    return Ok(());
+                }
+                let outcome = outcome::take(self, run, attempt, seq, result, now).await?;
+                self.fold(&Event::Stepped { run, attempt, seq, retry, outcome }, now);
+            }
+            Came::Changed { run, attempt, seq } => self.fold(&Event::Changed { run, attempt, seq }, now),
+            Came::Inbox | Came::Timer => {}
+        }
+        Ok(())
+    }
+
+    /// Folds what people sent. True when there may be more.
+    pub(crate) async fn read_inbox(&mut self, now: Millis) -> Result<bool, Stop> {
+        let query = Query::prefix(keys::partition(&self.id), "EVT#", INBOX_PAGE);
+        let page = self.ports.table.query(&query).await?;
+        for item in &page.items {
+            let inbound: Inbound = decode(&item.body)?;
+            if !self.consumed.contains(&inbound.id) {
+                self.consume(&inbound, now);
+            }
+        }
+        Ok(page.next.is_some())
+    }
+
+    fn consume(&mut self, inbound: &Inbound, now: Millis) {
+        let stale =
+            matches!(&inbound.what, Outside::Signal { run, seq, .. } if self.meta.execution.run(*run).is_none_or(|r| r.seq != *seq));
+        let decision = if stale { None } else { Some(decide(&self.meta.execution, &event_of(&inbound.what, &inbound.sender), now)) };
+        let (verdict, message) = match decision {
+            Some(Ok(decision)) => {
+                self.changed |= decision.changed;
+                self.meta.execution = decision.execution;
+                self.remember_answer(inbound);
+                ("applied".to_owned(), String::new())
+            }
+            Some(Err(refusal)) => (refusal.code.to_owned(), refusal.message),
+            None => ("superseded".to_owned(), "the stage had been answered already, or its time was over".to_owned()),
+        };
+        self.log.verdicts.push(EventVerdict { id: inbound.id.clone(), sender: inbound.sender.clone(), verdict, message });
+        self.consumed.push(inbound.id.clone());
+    }
+
+    fn remember_answer(&mut self, inbound: &Inbound) {
+        let Outside::Signal { run, name, body, .. } = &inbound.what else { return };
+        if let Some(data) = self.stages.get_mut(*run) {
+            let body = serde_json::from_str(body).unwrap_or(Value::Null);
+            data.answers.push(Answer { signal: name.clone(), by: inbound.sender.clone(), at: inbound.at, body });
+            data.signals.clear();
+            self.dirty.insert(*run);
+        }
+    }
+
+    pub(crate) fn wants_resolving(&self) -> bool {
+        wanted(&self.meta.execution).iter().any(|effect| matches!(effect, Effect::Resolve { .. }))
+    }
+
+    /// When something must be done even if nothing comes in: a timer, the lease, the end of lingering or of the budget.
+    pub(crate) fn next_look(&self, now: Millis, linger_until: Millis, budget_until: Option<Millis>) -> Millis {
+        let timers = wake_at(&self.meta.execution).filter(|at| *at > now);
+        let lease = self.meta.lease_until_ms.saturating_sub(LEASE_MS / 2).max(now + 1);
+        let linger = Some(linger_until).filter(|at| *at > now);
+        [timers, Some(lease), linger, budget_until.filter(|at| *at > now)].into_iter().flatten().min().unwrap_or(lease)
+    }
+
+    /// Extends the lease when half of it is over.
+    pub(crate) async fn keep_lease(&mut self, now: Millis) -> Result<(), Stop> {
+        if self.meta.lease_until_ms.saturating_sub(now) > LEASE_MS / 2 {
+            return Ok(());
+        }
+        let mut meta = Meta { execution: self.before.clone(), ..self.meta.clone() };
+        meta.lease_until_ms = now + LEASE_MS;
+        self.write_meta(&meta).await?;
+        self.meta.lease_until_ms = meta.lease_until_ms;
+        Ok(())
+    }
+
+    /// Gives the lease back. False when something came in meanwhile, so that it must be taken again.
+    pub(crate) async fn release(&mut self) -> Result<bool, AppError> {
+        let mut meta = self.meta.clone();
+        meta.fence = String::new();
+        meta.lease_until_ms = 0;
+        meta.takes = 0;
+        self.current.store(false, Ordering::SeqCst);
+        let put = Write::Put(meta_item(&meta)?, vec![Condition::Revision(self.revision)]);
+        match self.ports.table.transact(Transaction::of(vec![put])).await {
+            Ok(()) => {}
+            Err(TransactError::Conflict(_)) => return Ok(true),
+            Err(other) => return Err(other.into()),
+        }
+        let query = Query::prefix(keys::partition(&self.id), "EVT#", 1);
+        Ok(self.ports.table.query(&query).await?.items.is_empty())
+    }
+
+    /// Drops everything without a word to the store; the lease runs out by itself.
+    pub(crate) fn abandon(&self) {
+        self.current.store(false, Ordering::SeqCst);
+    }
+
+    /// Writes META alone, on the condition that nobody else did.
+    pub(crate) async fn write_meta(&mut self, meta: &Meta) -> Result<(), Stop> {
+        let put = Write::Put(meta_item(meta)?, vec![Condition::Revision(self.revision)]);
+        match self.ports.table.transact(Transaction::of(vec![put])).await {
+            Ok(()) => {
+                self.revision += 1;
+                Ok(())
+            }
+            Err(TransactError::Conflict(_)) => {
+                self.abandon();
+                Err(Stop::Fenced)
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+async fn load_stages(ports: &Ports, id: &ExecutionId, count: usize) -> Result<Vec<StageData>, AppError> {
+    let mut stages = vec![StageData::default(); count];
+    let mut query = Query::prefix(keys::partition(id), "ST#", STAGES_PAGE);
+    loop {
+        let page = ports.table.query(&query).await?;
+        for item in &page.items {
+            let run = item.key.sort.strip_prefix("ST#").and_then(|n| n.parse::<usize>().ok());
+            if let Some(slot) = run.and_then(|run| stages.get_mut(run)) {
+                *slot = decode(&item.body)?;
+            }
+        }
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(stages),
+        }
+    }
+}
+
+/// Ends an execution that cannot be moved, visibly.
+async fn park(ports: &Ports, mut meta: Meta, revision: u64, code: ReasonCode, message: &str) -> Result<Taken, AppError> {
+    let now = ports.clock.now_ms();
+    tracing::error!(execution = %meta.execution.id, code = code.as_str(), message, "an execution was parked");
+    meta.execution.status = Status::Terminal;
+    meta.execution.reason = Some(Reason::new(code, message, now));
+    meta.execution.ended_ms = Some(now);
+    meta.execution.version += 1;
+    meta.fence = String::new();
+    let mut writes = vec![Write::Put(meta_item(&meta)?, vec![Condition::Revision(revision)])];
+    writes.extend(super::commit::views(ports.table.as_ref(), &meta).await?);
+    match ports.table.transact(Transaction::of(writes)).await {
+        Ok(()) => Ok(Taken::Not(Rest::Parked)),
+        Err(TransactError::Conflict(_)) => Ok(Taken::Not(Rest::Busy)),
+        Err(other) => Err(other.into()),
+    }
+}

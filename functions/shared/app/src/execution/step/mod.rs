@@ -1,0 +1,200 @@
+//! Moves an execution: takes it, runs every ready stage, folds what comes back through the engine, commits, and goes on until
+//! the execution rests or the budget is spent. After the start nothing else commits an execution.
+//!
+//! One worker is one future: steps, watches and timers are polled inside it, nothing is spawned, so a simulation drives it
+//! deterministically and dropping it stops everything.
+
+mod call;
+mod commit;
+mod flight;
+mod held;
+mod journal;
+mod outcome;
+mod resolve;
+
+use super::stored::Outside;
+use crate::error::AppError;
+use crate::ports::{Blobs, Changes, Clock, Cluster, Entropy, Hint, Queue, Sealer, StageHost, Table};
+use async_trait::async_trait;
+use engine::{Event, wake_at};
+use flight::{Came, Flights};
+use held::{Held, Taken};
+use model::Millis;
+use model::id::ExecutionId;
+use model::status::Status;
+use std::sync::Arc;
+
+/// How long a worker may be silent before another one may take over.
+pub const LEASE_MS: Millis = 30_000;
+/// A worker with nothing but watches rests after this and comes back by the poll.
+pub const LINGER_MS_MAX: Millis = 60_000;
+/// An execution that was taken so often without a commit is parked.
+pub const TAKES_MAX: u32 = 5;
+/// Stages that are resolved in one commit; the rest follow in the next.
+const RESOLVES_A_COMMIT_MAX: usize = 30;
+/// Things that came in and are folded into one commit.
+const CAME_A_COMMIT_MAX: usize = 16;
+/// Longest delay that a hint can have.
+const HINT_MS_MAX: Millis = 15 * 60_000;
+
+/// What moving an execution needs of the outside.
+#[derive(Clone)]
+pub struct Ports {
+    /// The table.
+    pub table: Arc<dyn Table>,
+    /// Plans, outputs.
+    pub blobs: Arc<dyn Blobs>,
+    /// Hints.
+    pub queue: Arc<dyn Queue>,
+    /// Followers.
+    pub changes: Arc<dyn Changes>,
+    /// Now.
+    pub clock: Arc<dyn Clock>,
+    /// Fresh ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// Opens the accounts' secrets.
+    pub sealer: Arc<dyn Sealer>,
+    /// Runs steps.
+    pub host: Arc<dyn StageHost>,
+    /// Clusters.
+    pub cluster: Arc<dyn Cluster>,
+    /// Since when this process is the only one that can reach the store, if it is: leases from before are of the dead.
+    pub alone_since_ms: Option<Millis>,
+}
+
+/// Tells a worker that something was put into the execution's inbox.
+#[async_trait]
+pub trait Inbox: Send + Sync {
+    /// Returns when the inbox should be looked at; at once when that was asked since the last call.
+    async fn woken(&self);
+    /// True when the process wants to stop: the worker rests as soon as no step is under way.
+    fn closing(&self) -> bool;
+}
+
+/// How long a worker may go on.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// Rest by then.
+    pub until_ms: Option<Millis>,
+    /// Rest after so long with nothing but watches.
+    pub linger_ms_max: Millis,
+}
+
+/// Why a worker stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rest {
+    /// There is no such execution.
+    Unknown,
+    /// Another worker holds it.
+    Busy,
+    /// It has ended.
+    Ended,
+    /// Nothing to do until then, or until something comes in.
+    Until(Option<Millis>),
+    /// Another worker has taken over; everything held was dropped.
+    Fenced,
+    /// It was taken too often without getting anywhere, and was ended with that reason.
+    Parked,
+}
+
+/// Moves an execution as far as it goes.
+pub async fn advance(ports: &Ports, id: &ExecutionId, inbox: &dyn Inbox, budget: Budget) -> Result<Rest, AppError> {
+    loop {
+        let mut held = match Held::take(ports, id).await? {
+            Taken::Mine(held) => *held,
+            Taken::Not(rest) => return Ok(rest),
+        };
+        match drive(&mut held, inbox, budget).await {
+            Ok(Some(Rest::Until(until))) => {
+                if held.release().await? {
+                    hint_at(ports, id, until).await;
+                    return Ok(Rest::Until(until));
+                }
+                // Something came in between the last look and the release: take it again.
+            }
+            Ok(Some(rest)) => return Ok(rest),
+            Ok(None) | Err(Stop::Fenced) => return Ok(Rest::Fenced),
+            Err(Stop::Failed(error)) => {
+                held.abandon();
+                return Err(error);
+            }
+        }
+    }
+}
+
+async fn hint_at(ports: &Ports, id: &ExecutionId, until: Option<Millis>) {
+    if let Some(until) = until {
+        let delay = until.saturating_sub(ports.clock.now_ms()).min(HINT_MS_MAX);
+        ports.queue.hint(Hint::Execution { id: id.clone() }, delay).await;
+    }
+}
+
+/// Why a worker had to stop in the middle.
+pub(crate) enum Stop {
+    /// Another worker has taken over.
+    Fenced,
+    /// Something that is needed does not answer.
+    Failed(AppError),
+}
+
+impl<E: Into<AppError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Folds, commits and waits until the execution rests; `None` when the worker is not the one any more.
+async fn drive(held: &mut Held, inbox: &dyn Inbox, budget: Budget) -> Result<Option<Rest>, Stop> {
+    let clock = held.ports.clock.clone();
+    let mut flights = Flights::new(clock.clone(), inbox);
+    let mut busy_since = clock.now_ms();
+    let mut look = true;
+    let mut came: Vec<Came> = Vec::new();
+    loop {
+        let now = clock.now_ms();
+        if held.meta.execution.status == Status::NotStarted {
+            held.fold(&Event::Begin, now);
+        }
+        for one in came.drain(..) {
+            held.arrived(one, now).await?;
+        }
+        if look {
+            look = held.read_inbox(now).await?;
+        }
+        held.fold(&Event::Tick, now);
+        held.resolve_some(now).await?;
+        held.commit(now).await?;
+        if held.meta.execution.status.is_complete() {
+            return Ok(Some(Rest::Ended));
+        }
+        flights.reconcile(held).await?;
+        if flights.has_steps() {
+            busy_since = now;
+        }
+        let more = look || held.wants_resolving();
+        let linger = now.saturating_sub(busy_since) >= budget.linger_ms_max;
+        let spent = inbox.closing() || budget.until_ms.is_some_and(|until| now >= until);
+        if !more && !flights.has_steps() && (!flights.has_watches() || linger || spent) {
+            return Ok(Some(Rest::Until(wake_at(&held.meta.execution))));
+        }
+        if !more {
+            let until = held.next_look(now, busy_since + budget.linger_ms_max, budget.until_ms);
+            came = flights.next(until, CAME_A_COMMIT_MAX).await;
+        }
+        look = look || came.iter().any(|one| matches!(one, Came::Inbox));
+        held.keep_lease(clock.now_ms()).await?;
+    }
+}
+
+/// The engine's event for something that people sent.
+fn event_of(what: &Outside, sender: &str) -> Event {
+    match what {
+        Outside::Cancel(cancel) => Event::Cancel(cancel.clone()),
+        Outside::Signal { run, name, body, .. } => {
+            Event::Signal { run: *run, name: name.clone(), sender: sender.to_owned(), body: body.clone() }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,310 @@
+//! The shapes in which an execution is stored. Raise a shape's version when an older reader would misread it.
+
+use crate::ports::{LogLine, SignalSpec, WatchSpec};
+use crate::record::Record;
+use engine::{Cancel, Execution};
+use model::Millis;
+use model::id::{AppName, ExecutionId, PipelineId, ProjectName};
+use model::order::ReleaseOrder;
+use model::reason::Reason;
+use model::status::Status;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Most bytes of a stage's outputs that are kept inline; more goes to a blob.
+pub const INLINE_BYTES_MAX: usize = 32 << 10;
+
+/// META: the state vector, who works on it, and where it shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Meta {
+    /// The engine's state, without its graph.
+    pub execution: Execution,
+    /// The plan's digest.
+    pub plan: String,
+    /// Whose it is.
+    pub application: AppName,
+    /// Of which pipeline.
+    pub pipeline: PipelineId,
+    /// Orders that show it.
+    pub orders: Vec<OrderKey>,
+    /// The worker that holds it; empty when nobody does.
+    pub fence: String,
+    /// Until when the worker may hold it without a sign of life.
+    pub lease_until_ms: Millis,
+    /// The last commit, to recognise it after an unknown answer.
+    pub commit_id: String,
+    /// How often it was taken since the last commit.
+    pub takes: u32,
+}
+
+impl Record for Meta {
+    const SHAPE: &'static str = "execution";
+}
+
+/// A release order, by its key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderKey {
+    /// The project.
+    pub project: ProjectName,
+    /// The number within it.
+    pub number: u64,
+}
+
+/// A value that is kept inline when small, as a blob when not.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kept {
+    /// There is none.
+    #[default]
+    Nothing,
+    /// Small.
+    Inline(Value),
+    /// Large: the blob's digest.
+    Blob(String),
+}
+
+/// ST: what a stage run holds beside its state.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct StageData {
+    /// The resolved settings; nothing when they are those of the plan.
+    pub settings: Kept,
+    /// What the component returned last: (schema, JSON).
+    pub checkpoint: Option<(u32, String)>,
+    /// The stage's own context.
+    pub context: Kept,
+    /// What later stages see.
+    pub outputs: Kept,
+    /// Artifacts it made.
+    pub artifacts: Vec<Value>,
+    /// Progress for people.
+    pub progress: Option<Progress>,
+    /// The signals it waits for.
+    pub signals: Vec<SignalSpec>,
+    /// What it watches, by account.
+    pub watch: Vec<(String, WatchSpec)>,
+    /// Answers that people gave.
+    pub answers: Vec<Answer>,
+    /// What it said at its end.
+    pub message: String,
+}
+
+impl Record for StageData {
+    const SHAPE: &'static str = "stage-run";
+}
+
+/// How far a stage is, for people.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// One line.
+    pub message: String,
+    /// 0 to 100.
+    pub percent: Option<u8>,
+    /// State by object.
+    pub details: Option<Value>,
+    /// When it was said.
+    pub at: Millis,
+}
+
+/// What somebody answered a waiting stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The signal's name.
+    pub signal: String,
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Millis,
+    /// What, as JSON.
+    pub body: Value,
+}
+
+/// EVT: something from outside that waits to be consumed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inbound {
+    /// Its id.
+    pub id: String,
+    /// Who sent it.
+    pub sender: String,
+    /// When it came.
+    pub at: Millis,
+    /// What it is.
+    pub what: Outside,
+}
+
+impl Record for Inbound {
+    const SHAPE: &'static str = "inbound";
+}
+
+/// What people can send to an execution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outside {
+    /// End it.
+    Cancel(Cancel),
+    /// A signal to a suspended stage.
+    Signal {
+        /// Which stage run.
+        run: usize,
+        /// The suspension it answers: the step that suspended.
+        seq: u32,
+        /// The signal's name.
+        name: String,
+        /// JSON.
+        body: String,
+    },
+}
+
+/// LOG: the audit of one transition and what components said meanwhile.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogEntry {
+    /// The version that the transition made.
+    pub version: u64,
+    /// When.
+    pub at: Millis,
+    /// What changed, stage by stage.
+    pub transitions: Vec<Transition>,
+    /// What became of outside events.
+    pub verdicts: Vec<EventVerdict>,
+    /// What components said.
+    pub lines: Vec<StageLine>,
+    /// The lines' blob, when there are too many.
+    pub blob: Option<String>,
+    /// Lines dropped beyond the limit.
+    pub dropped: u32,
+}
+
+impl Record for LogEntry {
+    const SHAPE: &'static str = "execution-log";
+}
+
+/// A status that changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transition {
+    /// The stage's refId; none for the execution itself.
+    pub stage: Option<String>,
+    /// From.
+    pub from: Status,
+    /// To.
+    pub to: Status,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
+/// What became of an outside event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventVerdict {
+    /// The event's id.
+    pub id: String,
+    /// Who sent it.
+    pub sender: String,
+    /// Applied, or not and why: `applied`, or a refusal's code.
+    pub verdict: String,
+    /// For people.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+/// A line that a stage said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageLine {
+    /// The stage's refId.
+    pub stage: String,
+    /// Which attempt.
+    pub attempt: u32,
+    /// The line.
+    #[serde(flatten)]
+    pub line: LogLine,
+}
+
+/// An execution as lists show it; written only when a status changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// The execution.
+    pub id: ExecutionId,
+    /// Its application.
+    pub application: AppName,
+    /// Its pipeline.
+    pub pipeline: PipelineId,
+    /// The pipeline's name when it started.
+    pub pipeline_name: String,
+    /// The pipeline's revision.
+    pub revision: u64,
+    /// Where it stands.
+    pub status: Status,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Who started it.
+    pub submitter: String,
+    /// When it was created.
+    pub created_ms: Millis,
+    /// When it began.
+    pub started_ms: Option<Millis>,
+    /// When it ended.
+    pub ended_ms: Option<Millis>,
+    /// The plan, which holds artifacts and parameters.
+    pub plan: String,
+    /// Orders that show it.
+    pub orders: Vec<OrderKey>,
+}
+
+impl Record for Summary {
+    const SHAPE: &'static str = "execution-summary";
+}
+
+/// A release order as lists show it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderRow {
+    /// The order.
+    #[serde(flatten)]
+    pub order: ReleaseOrder,
+    /// Where its execution stands.
+    pub status: Status,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// When its execution began.
+    pub started_ms: Option<Millis>,
+    /// When its execution ended.
+    pub ended_ms: Option<Millis>,
+}
+
+impl Record for OrderRow {
+    const SHAPE: &'static str = "release-order";
+}
+
+/// The number of a project's newest order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counter {
+    /// The number.
+    pub last: u64,
+}
+
+impl Record for Counter {
+    const SHAPE: &'static str = "counter";
+}
+
+/// Where a correlation id led.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Correlation {
+    /// The execution it started.
+    pub execution: ExecutionId,
+    /// The orders that show it.
+    pub orders: Vec<OrderKey>,
+}
+
+impl Record for Correlation {
+    const SHAPE: &'static str = "correlation";
+}
+
+/// An object, or an empty one.
+#[must_use]
+pub fn object(value: &Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap_or_default()
+}

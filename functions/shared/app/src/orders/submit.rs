@@ -1,0 +1,181 @@
+//! A developer submits a release order: which artifact versions, which parameters, why. Versions are looked up in the registry
+//! before anything starts.
+
+use crate::accounts;
+use crate::error::{AppError, require};
+use crate::execution::start::{self, Into, Request, Started};
+use crate::ports::{Blobs, Changes, Clock, Entropy, Queue, Registry, RegistryError, Sealer, Table};
+use crate::{applications, pipelines, projects};
+use model::artifact::{Artifact, DOCKER_IMAGE, ExpectedArtifact};
+use model::id::{AppName, ProjectName};
+use model::image::ImageRef;
+use model::order::Origin;
+use model::person::{Action, Principal};
+use model::pipeline::Pipeline;
+use model::problem::Problems;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// Most artifacts of one order.
+const ARTIFACTS_MAX: usize = 50;
+
+/// What submitting needs of the outside.
+#[derive(Clone, Copy)]
+pub struct Ports<'a> {
+    /// The table.
+    pub table: &'a dyn Table,
+    /// Plans.
+    pub blobs: &'a dyn Blobs,
+    /// Hints.
+    pub queue: &'a dyn Queue,
+    /// Followers.
+    pub changes: &'a dyn Changes,
+    /// Now.
+    pub clock: &'a dyn Clock,
+    /// Fresh ids.
+    pub entropy: &'a dyn Entropy,
+    /// Opens registry accounts.
+    pub sealer: &'a dyn Sealer,
+    /// Registries.
+    pub registry: &'a dyn Registry,
+}
+
+/// A version that the submitter chose.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct ArtifactChoice {
+    /// Which expected artifact: its id or its display name.
+    pub expected_artifact: String,
+    /// The image without tag; needed when the expected artifact does not name one.
+    pub name: String,
+    /// The tag.
+    pub version: String,
+}
+
+/// What a developer submits.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// The project.
+    pub project: ProjectName,
+    /// An application bound to it.
+    pub application: AppName,
+    /// A pipeline of the application, by name or id.
+    pub pipeline: String,
+    /// The versions to release.
+    pub artifacts: Vec<ArtifactChoice>,
+    /// The pipeline's parameters.
+    pub parameters: Map<String, Value>,
+    /// Why.
+    pub note: String,
+    /// The caller's `Idempotency-Key`.
+    pub key: Option<String>,
+}
+
+/// Submits a release order.
+pub async fn submit(ports: Ports<'_>, caller: &Principal, submission: &Submission) -> Result<Started, AppError> {
+    let (project, _) = projects::get(ports.table, caller, &submission.project).await?;
+    let (application, _) = applications::get(ports.table, caller, &submission.application).await?;
+    require(application.may(caller, Action::Execute))?;
+    if !project.applications.contains(&application.name.key()) {
+        let message = format!("application {} is not bound to project {}", application.name, project.name);
+        return Err(AppError::invalid("/application", "application-not-bound", message));
+    }
+    let (row, revision) = pipelines::load(ports.table, &application.name, &submission.pipeline).await?;
+    let (pipeline, _) = Pipeline::parse(&revision.document).map_err(AppError::Invalid)?;
+    let artifacts = resolve(ports, &pipeline, &submission.artifacts).await?;
+    let request = Request {
+        application: application.name,
+        pipeline: row.id,
+        submitter: caller.clone(),
+        origin: Origin::Manual,
+        trigger: object(json!({"type": "manual"})),
+        constrained_to: None,
+        parameters: submission.parameters.clone(),
+        artifacts,
+        note: submission.note.clone(),
+        correlation: submission.key.as_ref().map(|key| format!("order\n{}\n{}\n{key}", caller.name, submission.project)),
+        into: Into::Project(project.name),
+    };
+    let Ports { table, blobs, queue, changes, clock, entropy, .. } = ports;
+    start::start(start::Ports { table, blobs, queue, changes, clock, entropy }, &request).await
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// Finds every chosen version in its registry; all problems at once.
+async fn resolve(ports: Ports<'_>, pipeline: &Pipeline, choices: &[ArtifactChoice]) -> Result<Vec<Artifact>, AppError> {
+    if choices.len() > ARTIFACTS_MAX {
+        return Err(AppError::invalid("/artifacts", "too-many", format!("at most {ARTIFACTS_MAX} artifacts")));
+    }
+    let mut problems = Problems::default();
+    let mut artifacts = Vec::new();
+    for (i, choice) in choices.iter().enumerate() {
+        let pointer = format!("/artifacts/{i}");
+        let expected =
+            pipeline.expected_artifacts.iter().find(|e| e.id == choice.expected_artifact || e.display_name == choice.expected_artifact);
+        let Some(expected) = expected else {
+            let known: Vec<&str> = pipeline.expected_artifacts.iter().map(ExpectedArtifact::title).collect();
+            let message = format!("the pipeline expects no artifact `{}`, but {}", choice.expected_artifact, known.join(", "));
+            problems.error(format!("{pointer}/expectedArtifact"), "expected-artifact-unknown", message);
+            continue;
+        };
+        if let Some(artifact) = image(ports, expected, choice, &pointer, &mut problems).await? {
+            artifacts.push(artifact);
+        }
+    }
+    if problems.has_errors() { Err(AppError::Invalid(problems.into_vec())) } else { Ok(artifacts) }
+}
+
+async fn image(
+    ports: Ports<'_>,
+    expected: &ExpectedArtifact,
+    choice: &ArtifactChoice,
+    pointer: &str,
+    problems: &mut Problems,
+) -> Result<Option<Artifact>, AppError> {
+    let wanted = &expected.match_artifact;
+    if !wanted.kind.is_empty() && wanted.kind != DOCKER_IMAGE {
+        let message = format!("artifacts of type `{}` cannot be chosen by version here", wanted.kind);
+        problems.error(format!("{pointer}/expectedArtifact"), "artifact-type-not-served", message);
+        return Ok(None);
+    }
+    let name = if choice.name.is_empty() { wanted.name.clone() } else { choice.name.clone() };
+    let reference = match ImageRef::parse(&format!("{name}:{}", choice.version)) {
+        Ok(reference) => reference,
+        Err(error) => {
+            problems.error(format!("{pointer}/version"), "image-invalid", format!("`{name}:{}` is no image: {error}", choice.version));
+            return Ok(None);
+        }
+    };
+    let Some(account) = accounts::registry_at(ports.table, &reference.registry).await? else {
+        let message = format!("no registry account has the address {}", reference.registry);
+        problems.error(format!("{pointer}/name"), "registry-account-missing", message);
+        return Ok(None);
+    };
+    let access = accounts::open_registry(ports.table, ports.sealer, &account).await?;
+    match ports.registry.digest(&access, &reference.repository, &choice.version).await {
+        Ok(digest) => {
+            let artifact = Artifact::image(&name, &choice.version, Some(&digest));
+            if expected.matches(&artifact) {
+                return Ok(Some(artifact));
+            }
+            let message = format!("{name}:{} is not what `{}` expects", choice.version, expected.title());
+            problems.error(format!("{pointer}/version"), "artifact-does-not-match", message);
+            Ok(None)
+        }
+        Err(RegistryError::NotFound(_)) => {
+            let message = format!("{} has no version `{}`", reference.name(), choice.version);
+            problems.error(format!("{pointer}/version"), "image-not-in-registry", message);
+            Ok(None)
+        }
+        Err(RegistryError::Denied(why)) => Err(AppError::refused("registry-denied", format!("account {account}: {why}"))),
+        Err(RegistryError::Unavailable(why) | RegistryError::Protocol(why)) => {
+            Err(AppError::refused("registry-unavailable", format!("account {account}: {why}")))
+        }
+    }
+}
