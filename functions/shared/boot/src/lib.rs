@@ -1,1 +1,13 @@
-//! boot.
+//! What every `main` begins with: cryptography, logs, the clock, randomness; and simulated ones for tests.
+//!
+//! The only place that asks the system for time and random bytes. It knows nothing of pipelines or stores.
+
+mod clock;
+mod entropy;
+mod manual;
+mod start;
+
+pub use clock::SystemClock;
+pub use entropy::{RandomnessError, SeededEntropy, SystemEntropy};
+pub use manual::ManualClock;
+pub use start::{LogsError, init_tracing, install_crypto};
