@@ -31,7 +31,7 @@ fn holders(dependency: &str) -> Option<Vec<&'static str>> {
         Some(start) => dependency.starts_with(start),
         None => dependency == *pattern,
     };
-    rules.into_iter().find(|(patterns, _)| patterns.iter().any(|pattern| matches(&pattern))).map(|(_, holders)| holders)
+    rules.into_iter().find(|(patterns, _)| patterns.iter().any(&matches)).map(|(_, holders)| holders)
 }
 
 fn breaches(rooms: &[Room]) -> Vec<String> {

@@ -51,9 +51,9 @@ pub(crate) fn run(action: &Action, json: bool) -> Result<ExitCode> {
             }
         },
     };
-    let kubeconfig = whereabouts["kubeconfig"].as_str().unwrap_or_default();
+    let kubeconfig = kubeconfig(&whereabouts);
     let text = format!("running: {kubeconfig}\n  export KUBECONFIG={kubeconfig} WAYBILL_TEST_KUBECONFIG={kubeconfig}");
-    say(json, &json!({ "running": true, "kubeconfig": kubeconfig, "pid": whereabouts["pid"] }), &text);
+    say(json, &json!({ "running": true, "kubeconfig": kubeconfig, "pid": pid(&whereabouts) }), &text);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -164,6 +164,15 @@ pub(crate) fn start_for_tests() -> Result<(Child, Value)> {
     }
 }
 
+/// Where the kubeconfig of what `testbed` started lies.
+pub(crate) fn kubeconfig(whereabouts: &Value) -> &str {
+    whereabouts.get("kubeconfig").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn pid(whereabouts: &Value) -> Option<u32> {
+    whereabouts.get("pid")?.as_u64()?.try_into().ok()
+}
+
 fn state_file() -> Result<PathBuf> {
     Ok(places::cache()?.join("cluster.json"))
 }
@@ -171,8 +180,7 @@ fn state_file() -> Result<PathBuf> {
 fn running() -> Result<Option<Value>> {
     let text = fs::read(state_file()?).unwrap_or_default();
     let whereabouts: Value = serde_json::from_slice(&text).unwrap_or_default();
-    let pid = whereabouts["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
-    Ok(pid.filter(|pid| process::is_running(*pid, "testbed")).map(|_| whereabouts))
+    Ok(pid(&whereabouts).filter(|pid| process::is_running(*pid, "testbed")).map(|_| whereabouts))
 }
 
 /// One `up` or `down` at a time, or two would share one state file and one of their clusters would be forgotten.
@@ -214,8 +222,7 @@ fn up(progress: &Progress) -> Result<Value> {
 
 fn down(json: bool) -> Result<ExitCode> {
     let _turn = take_turns()?;
-    let pid = running()?.and_then(|whereabouts| whereabouts["pid"].as_u64()).and_then(|pid| u32::try_from(pid).ok());
-    let Some(pid) = pid else {
+    let Some(pid) = running()?.as_ref().and_then(pid) else {
         say(json, &json!({ "running": false, "stopped": false }), "no cluster was running");
         return Ok(ExitCode::SUCCESS);
     };

@@ -113,7 +113,7 @@ fn tests(options: &Options, progress: &Progress, report: &mut Report) -> Result<
         let start = Instant::now();
         let (child, whereabouts) = cluster::start_for_tests()?;
         shared = Some(Shared(child));
-        kubeconfig = whereabouts["kubeconfig"].as_str().unwrap_or_default().to_owned();
+        kubeconfig = cluster::kubeconfig(&whereabouts).to_owned();
         progress.end("cluster", start.elapsed(), Ok(()), &[]);
         report.step("cluster", true, start.elapsed());
     }

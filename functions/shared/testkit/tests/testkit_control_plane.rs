@@ -1,4 +1,5 @@
 //! The control plane is real: workloads roll out, broken images fail as they do on a cluster, rights are enforced.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking, in its helpers too")]
 
 use std::time::Duration;
 

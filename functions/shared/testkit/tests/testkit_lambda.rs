@@ -1,4 +1,5 @@
 //! The emulated runtime drives a real function: this test program, started again as one.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking, in its helpers too")]
 
 use std::process::Stdio;
 

@@ -1,4 +1,5 @@
 //! Both registries take images and tell about pushes in the same way.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking, in its helpers too")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

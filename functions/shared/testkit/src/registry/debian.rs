@@ -60,6 +60,12 @@ impl Debian {
 
     /// JSON is YAML.
     fn configuration(&self, notifications: Option<&Notifications>) -> Value {
+        let path = self.scratch.path().join("htpasswd");
+        let auth = self.login.then(|| json!({ "htpasswd": { "realm": "testkit", "path": path } }));
+        let endpoint = |Notifications { url, headers }: &Notifications| {
+            let headers: Map<String, Value> = headers.iter().map(|(name, value)| (name.clone(), json!([value]))).collect();
+            json!({ "name": "hook", "url": url, "headers": headers, "timeout": "5s", "threshold": 10, "backoff": "200ms" })
+        };
         let mut configuration = json!({
             "version": 0.1,
             "log": { "level": "warn", "accesslog": { "disabled": true } },
@@ -68,17 +74,10 @@ impl Debian {
                 "delete": { "enabled": true },
             },
             "http": { "addr": format!("127.0.0.1:{}", self.port), "secret": "for this run only" },
+            "notifications": { "endpoints": notifications.map(endpoint).into_iter().collect::<Vec<_>>() },
         });
-        if self.login {
-            let path = self.scratch.path().join("htpasswd");
-            configuration["auth"] = json!({ "htpasswd": { "realm": "testkit", "path": path } });
-        }
-        if let Some(Notifications { url, headers }) = notifications {
-            let headers: Map<String, Value> = headers.iter().map(|(name, value)| (name.clone(), json!([value]))).collect();
-            configuration["notifications"] = json!({ "endpoints": [{
-                "name": "hook", "url": url, "headers": headers,
-                "timeout": "5s", "threshold": 10, "backoff": "200ms",
-            }] });
+        if let (Some(auth), Some(all)) = (auth, configuration.as_object_mut()) {
+            all.insert("auth".to_owned(), auth);
         }
         configuration
     }

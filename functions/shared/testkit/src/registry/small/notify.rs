@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
 use super::storage::Pushed;
@@ -64,11 +64,11 @@ async fn deliver(client: reqwest::Client, mut waiting: mpsc::UnboundedReceiver<P
 fn envelope(pushed: &Pushed, number: u64) -> Value {
     let Pushed { repository, digest, media_type, size, tag } = pushed;
     let kind = if tag.is_some() { "manifests" } else { "blobs" };
-    let mut target = json!({ "mediaType": media_type, "size": size, "digest": digest, "length": size,
-        "repository": repository, "url": format!("/v2/{repository}/{kind}/{digest}") });
-    if let Some(tag) = tag {
-        target["tag"] = json!(tag);
-    }
+    let url = format!("/v2/{repository}/{kind}/{digest}");
+    let common = [("mediaType", json!(media_type)), ("size", json!(size)), ("digest", json!(digest)), ("length", json!(size))];
+    let place = [("repository", json!(repository)), ("url", json!(url))];
+    let tag = tag.iter().map(|tag| ("tag", json!(tag)));
+    let target: Map<String, Value> = common.into_iter().chain(place).chain(tag).map(|(key, value)| (key.to_owned(), value)).collect();
     json!({ "events": [{
         "id": format!("00000000-0000-4000-8000-{number:012}"), "timestamp": "2024-01-01T00:00:00.000000000Z", "action": "push",
         "target": target, "request": { "method": "PUT" }, "actor": {}, "source": { "addr": "127.0.0.1" },

@@ -52,8 +52,8 @@ impl Storage {
         bytes: Bytes,
     ) -> Result<Pushed, &'static str> {
         let manifest: Value = serde_json::from_slice(&bytes).map_err(|_| "MANIFEST_INVALID")?;
-        let layers = manifest["layers"].as_array().into_iter().flatten();
-        for blob in layers.chain([&manifest["config"]]).filter_map(|part| part["digest"].as_str()) {
+        let layers = manifest.get("layers").and_then(Value::as_array).into_iter().flatten();
+        for blob in layers.chain(manifest.get("config")).filter_map(|part| part.get("digest")?.as_str()) {
             if !self.blobs.contains_key(blob) {
                 return Err("MANIFEST_BLOB_UNKNOWN");
             }
