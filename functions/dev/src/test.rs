@@ -111,11 +111,16 @@ fn tests(options: &Options, progress: &Progress, report: &mut Report) -> Result<
     if options.needs("cluster") {
         progress.begin("cluster");
         let start = Instant::now();
-        let (child, whereabouts) = cluster::start_for_tests()?;
+        let started = cluster::start_for_tests();
+        let failure = started.as_ref().err().map(ToString::to_string);
+        progress.end("cluster", start.elapsed(), failure.as_deref().map_or(Ok(()), Err), &[]);
+        report.step("cluster", started.is_ok(), start.elapsed());
+        let Ok((child, whereabouts)) = started else {
+            report.skip("tests", "the control plane did not come up");
+            return Ok(());
+        };
         shared = Some(Shared(child));
-        kubeconfig = cluster::kubeconfig(&whereabouts).to_owned();
-        progress.end("cluster", start.elapsed(), Ok(()), &[]);
-        report.step("cluster", true, start.elapsed());
+        cluster::kubeconfig(&whereabouts).clone_into(&mut kubeconfig);
     }
     let apart = |package| ["test", "--quiet", "--no-fail-fast", "-p", package];
     let steps: [(&str, Vec<&str>); 4] = [
