@@ -85,6 +85,7 @@ pub(crate) fn build(progress: &Progress) -> Result<PathBuf> {
         return Ok(folder);
     }
     let base = folder.parent().unwrap_or(&folder);
+    sweep(base);
     let work = base.join(format!("build.{}", std::process::id()));
     fs::create_dir_all(&work).map_err(Error::at(&work))?;
     let built = build_into(progress, &go, &work);
@@ -97,6 +98,18 @@ pub(crate) fn build(progress: &Progress) -> Result<PathBuf> {
         fs::remove_dir_all(&work).map_err(Error::at(&work))?;
     }
     Ok(folder)
+}
+
+/// Removes what killed builds left behind.
+fn sweep(base: &Path) {
+    let dead = |path: &Path| {
+        let pid = path.extension().and_then(|pid| pid.to_str()?.parse::<u32>().ok());
+        path.file_stem().is_some_and(|stem| stem == "build") && pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists())
+    };
+    let entries = fs::read_dir(base).into_iter().flatten().flatten().map(|entry| entry.path());
+    for path in entries.filter(|path| dead(path)) {
+        let _ = fs::remove_dir_all(path);
+    }
 }
 
 fn build_into(progress: &Progress, go: &Path, work: &Path) -> Result<()> {
@@ -243,6 +256,16 @@ fn down(json: bool) -> Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_builds_of_processes_that_are_gone_are_swept() {
+        let base = tempfile::tempdir().unwrap();
+        let folders =
+            [format!("build.{}", std::process::id()), "build.4194999".into(), "0123456789abcdef".into()].map(|name| base.path().join(name));
+        folders.iter().for_each(|folder| fs::create_dir(folder).unwrap());
+        sweep(base.path());
+        assert_eq!(folders.map(|folder| folder.exists()), [true, false, true]);
+    }
 
     #[test]
     fn the_version_comes_from_the_module_file() {
