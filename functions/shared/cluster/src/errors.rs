@@ -83,7 +83,10 @@ fn tls_failure(server: &str, error: &rustls::Error) -> ClusterError {
             Bad::Expired | Bad::ExpiredContext { .. } => "it has expired".to_owned(),
             Bad::NotValidYet | Bad::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
             Bad::NotValidForName => "it is for another name".to_owned(),
-            Bad::NotValidForNameContext { presented, .. } => format!("it is for another name ({})", presented.join(", ")),
+            Bad::NotValidForNameContext { presented, .. } => {
+                let names: Vec<&str> = presented.iter().map(|name| name.split('"').nth(1).unwrap_or(name)).collect();
+                format!("it is for another name ({})", names.join(", "))
+            }
             Bad::Revoked => "it is revoked".to_owned(),
             Bad::BadSignature => "its signature is wrong, so another authority of the same name made it".to_owned(),
             other => format!("it is not acceptable ({other})"),
@@ -104,6 +107,8 @@ pub(crate) fn refusal(status: u16, retry_after: Option<&str>, body: &[u8]) -> Cl
     let said = serde_json::from_slice::<Value>(body).ok().filter(|value| value.get("kind").is_some_and(|kind| kind == "Status"));
     let message = message(status, said.as_ref(), body);
     match status {
+        // Never followed: the credentials are for this address only.
+        300..=399 => unreachable("server-error", format!("it answers with a redirect ({status}); is it a Kubernetes API server?")),
         401 => ClusterError::Unauthorized(message),
         403 => ClusterError::Denied(message),
         404 => ClusterError::NotFound(message),
@@ -215,6 +220,7 @@ mod tests {
     fn statuses_are_told_apart() {
         let m = json!({"message": "m"});
         let cases = [
+            (302, unreachable("server-error", "it answers with a redirect (302); is it a Kubernetes API server?")),
             (400, ClusterError::Invalid("m".into())),
             (401, ClusterError::Unauthorized("m".into())),
             (403, ClusterError::Denied("m".into())),

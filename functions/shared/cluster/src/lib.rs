@@ -18,6 +18,8 @@ mod rollout;
 mod verify;
 mod watch;
 
+pub use link::Limits;
+
 use app::ports::{
     Applied, ApplyOptions, Cluster, ClusterError, KindInfo, ListQuery, LogQuery, ObjectKey, ObjectPage, Rollout, Verified, VerifyNeeds,
     WatchSpec,
@@ -31,7 +33,6 @@ use serde_json::Value;
 pub const MANAGER: &str = "waybill";
 
 /// Real clusters, through their API servers. Must live within a tokio runtime.
-#[derive(Default)]
 pub struct KubeCluster {
     links: link::Links,
 }
@@ -40,8 +41,20 @@ impl KubeCluster {
     /// Knows no cluster yet; connections are made when first used, and kept.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_limits(Limits::default())
+    }
+
+    /// With other limits than the usual ones.
+    #[must_use]
+    pub fn with_limits(limits: Limits) -> Self {
         crypto();
-        Self::default()
+        Self { links: link::Links::new(limits) }
+    }
+}
+
+impl Default for KubeCluster {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -21,10 +21,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// Longest wait for TCP and TLS.
-const CONNECT_MS_MAX: u64 = 5_000;
-/// Longest wait for a whole answer, or for the head of one that streams.
-const REQUEST_MS_MAX: u64 = 30_000;
 /// Largest answer read whole.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// Largest error answer read.
@@ -33,6 +29,25 @@ const REFUSAL_BYTES_MAX: usize = 256 << 10;
 const LINKS_MAX: usize = 64;
 
 const JSON: &str = "application/json";
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// TCP and TLS.
+    pub connect_ms_max: u64,
+    /// A whole answer, or the head of one that streams.
+    pub request_ms_max: u64,
+    /// The first pause before a watch that failed is opened again; it doubles from failure to failure.
+    pub watch_pause_ms_min: u64,
+    /// The longest such pause.
+    pub watch_pause_ms_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connect_ms_max: 5_000, request_ms_max: 30_000, watch_pause_ms_min: 100, watch_pause_ms_max: 10_000 }
+    }
+}
 
 /// One request, relative to the API server's address.
 pub(crate) struct Ask<'a> {
@@ -78,6 +93,7 @@ pub(crate) struct Link {
     client: kube::Client,
     /// For messages.
     server: String,
+    pub(crate) limits: Limits,
     pub(crate) kinds: KindCache,
 }
 
@@ -124,7 +140,8 @@ impl Link {
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, ClusterError>>) -> Result<T, ClusterError> {
-        timeout(Duration::from_millis(REQUEST_MS_MAX), work).await.unwrap_or_else(|_| Err(errors::timed_out(&self.server, REQUEST_MS_MAX)))
+        let limit_ms = self.limits.request_ms_max;
+        timeout(Duration::from_millis(limit_ms), work).await.unwrap_or_else(|_| Err(errors::timed_out(&self.server, limit_ms)))
     }
 
     async fn send(&self, ask: Ask<'_>) -> Result<Response<Body>, ClusterError> {
@@ -163,10 +180,15 @@ struct Kept {
 /// The links in use, by a digest of their connection: no secret is kept as a key.
 #[derive(Default)]
 pub(crate) struct Links {
+    limits: Limits,
     kept: Mutex<HashMap<[u8; 32], Kept>>,
 }
 
 impl Links {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, kept: Mutex::default() }
+    }
+
     /// The link for a connection, made if there is none. Must be called within a tokio runtime.
     pub(crate) fn to(&self, at: &ClusterConnection) -> Result<Arc<Link>, ClusterError> {
         let digest = digest(at);
@@ -174,7 +196,12 @@ impl Links {
             kept.used = Instant::now();
             return Ok(Arc::clone(&kept.link));
         }
-        let link = Arc::new(Link { client: client(at)?, server: at.server.clone(), kinds: KindCache::default() });
+        let link = Arc::new(Link {
+            client: client(at, &self.limits)?,
+            server: at.server.clone(),
+            limits: self.limits,
+            kinds: KindCache::default(),
+        });
         let mut kept = self.lock();
         if kept.len() >= LINKS_MAX
             && let Some(oldest) = kept.iter().min_by_key(|(_, kept)| kept.used).map(|(digest, _)| *digest)
@@ -214,12 +241,12 @@ fn digest(at: &ClusterConnection) -> [u8; 32] {
     hash.finalize().into()
 }
 
-fn client(at: &ClusterConnection) -> Result<kube::Client, ClusterError> {
+fn client(at: &ClusterConnection, limits: &Limits) -> Result<kube::Client, ClusterError> {
     let unusable = |what: &str| ClusterError::Invalid(format!("the account's connection cannot be used: {what}"));
     let url = at.server.parse().map_err(|_| unusable("its address is not a URL"))?;
     let mut config = kube::Config::new(url);
-    config.connect_timeout = Some(Duration::from_millis(CONNECT_MS_MAX));
-    config.write_timeout = Some(Duration::from_millis(REQUEST_MS_MAX));
+    config.connect_timeout = Some(Duration::from_millis(limits.connect_ms_max));
+    config.write_timeout = Some(Duration::from_millis(limits.request_ms_max));
     // Its own retries would wait for minutes; when to come back is the caller's to decide.
     config.default_retry = false;
     config.accept_invalid_certs = at.insecure_skip_tls_verify;

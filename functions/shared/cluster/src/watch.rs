@@ -3,7 +3,7 @@
 //! change, unless the object itself proves that it is the same. Dropping the future ends the watch.
 
 use crate::discovery;
-use crate::link::{Ask, Link};
+use crate::link::{Ask, Limits, Link};
 use crate::{errors, objects, paths};
 use app::ports::{ClusterError, ListQuery, WatchKey, WatchSpec};
 use futures::TryStreamExt as _;
@@ -20,10 +20,6 @@ const SILENCE_MS_MAX: u64 = 75_000;
 const WORKED_MS_MIN: u64 = 2_000;
 /// Most failures in a row.
 const FAILURES_MAX: u32 = 8;
-/// First pause after a failure; it doubles.
-const PAUSE_MS_MIN: u64 = 100;
-/// Longest pause after a failure.
-const PAUSE_MS_MAX: u64 = 10_000;
 /// Longest event that is read; a longer one is a change anyhow.
 const EVENT_BYTES_MAX: usize = 1 << 20;
 /// Only the events matter, not the objects in them.
@@ -42,8 +38,9 @@ enum End {
 
 pub(crate) async fn changed(link: &Link, spec: &WatchSpec) -> Result<(), ClusterError> {
     let target = Target::of(link, &spec.what).await?;
-    let mut version = match &spec.resource_version {
-        Some(version) => version.clone(),
+    // To the API server an empty version means to begin with everything there is, which would look like a change.
+    let mut version = match spec.resource_version.as_deref().filter(|version| !version.is_empty()) {
+        Some(version) => version.to_owned(),
         None => target.list(link).await?.1,
     };
     let mut failures = 0;
@@ -62,15 +59,16 @@ pub(crate) async fn changed(link: &Link, spec: &WatchSpec) -> Result<(), Cluster
                     return Err(error.unwrap_or_else(|| errors::no_watch(link.server())));
                 }
                 if !worked || error.is_some() {
-                    sleep(pause(failures, error.as_ref())).await;
+                    tracing::debug!(server = link.server(), failures, ?error, "a watch ended early and is opened again");
+                    sleep(pause(&link.limits, failures, error.as_ref())).await;
                 }
             }
         }
     }
 }
 
-fn pause(failures: u32, error: Option<&ClusterError>) -> Duration {
-    let doubled = PAUSE_MS_MIN.saturating_mul(1 << failures.min(16)).min(PAUSE_MS_MAX);
+fn pause(limits: &Limits, failures: u32, error: Option<&ClusterError>) -> Duration {
+    let doubled = limits.watch_pause_ms_min.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(limits.watch_pause_ms_max);
     let told = if let Some(ClusterError::Throttled(ms)) = error { u64::from(*ms) } else { 0 };
     Duration::from_millis(doubled.max(told))
 }
@@ -250,9 +248,8 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_are_bounded() {
-        assert_eq!(pause(0, None), Duration::from_millis(100));
-        assert_eq!(pause(3, None), Duration::from_millis(800));
-        assert_eq!(pause(100, None), Duration::from_millis(PAUSE_MS_MAX));
-        assert_eq!(pause(0, Some(&ClusterError::Throttled(3_000))), Duration::from_millis(3_000));
+        let ms = |failures, error: Option<&ClusterError>| pause(&Limits::default(), failures, error).as_millis();
+        assert_eq!([ms(0, None), ms(1, None), ms(4, None), ms(100, None)], [100, 100, 800, 10_000]);
+        assert_eq!(ms(1, Some(&ClusterError::Throttled(3_000))), 3_000);
     }
 }

@@ -230,7 +230,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "the four parts of a cluster, taken apart at the one call")]
+    /// Address, certificate authority, whether to skip its check, and the name to expect.
     fn cluster(&mut self, entry: &Entry<'a>, allow_insecure: bool) -> Option<(String, Option<String>, bool, Option<String>)> {
         self.refuse(
             entry,
@@ -335,7 +335,7 @@ impl<'a> Reader<'a> {
                 if half {
                     let message = "a client certificate needs both client-certificate-data and client-key-data";
                     self.problems.error(&entry.pointer, "certificate-invalid", message);
-                } else if !CREDENTIALS.iter().any(|field| given(&field)) {
+                } else if !CREDENTIALS.iter().any(|field| given(field)) {
                     let message = "this user has no credentials: neither a token nor a client certificate";
                     self.problems.error(&entry.pointer, "credentials-missing", message);
                 }
