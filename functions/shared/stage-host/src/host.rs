@@ -1,0 +1,83 @@
+//! [`WasmHost`]: the `StageHost` that runs components.
+
+use crate::engine::{Ticker, engine_config};
+use crate::imports;
+use crate::library::Library;
+use crate::run::{self, Quiet};
+use app::ports::{StageHost, StepCall, StepFault, StepReport};
+use async_trait::async_trait;
+use std::path::PathBuf;
+use std::sync::Arc;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+/// Components kept in memory when nothing else is said.
+const KEPT_MAX: usize = 32;
+
+/// What a host needs to know.
+#[derive(Debug, Clone)]
+pub struct HostOptions {
+    /// Where the precompiled components lie, as `<SHA-256>.cwasm`.
+    pub components: PathBuf,
+    /// How many are kept in memory.
+    pub components_max: usize,
+}
+
+impl HostOptions {
+    /// Components from this folder, everything else as usual.
+    #[must_use]
+    pub fn new(components: PathBuf) -> Self {
+        Self { components, components_max: KEPT_MAX }
+    }
+}
+
+/// Why there is no host.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The engine's settings do not work on this machine.
+    #[error("the engine for stage components cannot start: {0}")]
+    Engine(String),
+}
+
+/// Runs steps of precompiled components. One a process is enough; steps run concurrently and share nothing.
+pub struct WasmHost {
+    pub(crate) engine: Engine,
+    pub(crate) library: Library,
+    pub(crate) ticker: Ticker,
+}
+
+impl WasmHost {
+    /// Starts the engine and the thread that interrupts components. Reads no component yet.
+    ///
+    /// # Errors
+    /// [`HostError::Engine`] when the settings do not work here.
+    pub fn new(options: HostOptions) -> Result<Arc<Self>, HostError> {
+        let wrong = |e: wasmtime::Error| HostError::Engine(format!("{e:#}"));
+        let engine = Engine::new(&engine_config()?).map_err(wrong)?;
+        let mut linker = Linker::new(&engine);
+        imports::add_to_linker(&mut linker).map_err(wrong)?;
+        let library = Library::new(options.components, options.components_max, engine.clone(), linker);
+        let ticker = Ticker::start(&engine)?;
+        Ok(Arc::new(Self { engine, library, ticker }))
+    }
+
+    /// Calls `lifecycle.describe` with every import denying, at a clock and with random bytes that follow from the seed: what
+    /// depends on either shows when two seeds give two answers.
+    ///
+    /// # Errors
+    /// As [`StageHost::step`].
+    pub async fn describe(&self, cwasm_sha256: &str, seed: u64) -> Result<String, StepFault> {
+        Box::pin(run::quiet(self, cwasm_sha256, seed, Quiet::Describe)).await.map(|(text, _)| text)
+    }
+}
+
+#[async_trait]
+impl StageHost for WasmHost {
+    async fn step(&self, call: StepCall) -> Result<StepReport, StepFault> {
+        Box::pin(run::step(self, call)).await
+    }
+
+    async fn validate(&self, cwasm_sha256: &str, params: &str) -> Result<Vec<(String, String)>, StepFault> {
+        Box::pin(run::quiet(self, cwasm_sha256, 0, Quiet::Validate(params))).await.map(|(_, pairs)| pairs)
+    }
+}

@@ -1,0 +1,165 @@
+//! One call of one export: a fresh store and instance, within time and memory, dropped afterwards.
+
+use crate::bindings::exports::waybill::stage::lifecycle;
+use crate::bindings::waybill::stage::types::{Failure, Outcome, StepInput};
+use crate::engine::TICK_MS;
+use crate::fault::{self, TIMEOUT};
+use crate::host::WasmHost;
+use crate::input::step_input;
+use crate::library::Loaded;
+use crate::log::clean;
+use crate::outcome;
+use crate::session::Session;
+use crate::state::StepState;
+use app::ports::{Export, StepCall, StepFault, StepReport};
+use model::component::StepLimits;
+use std::time::{Duration, Instant};
+use wasmtime::{Store, UpdateDeadline};
+
+/// What a component may hand over in one call of an import, and at its end.
+const HOSTCALL_BYTES_MAX: usize = 4 << 20;
+/// Resources a component may hold at one time.
+const HANDLES_MAX: usize = 1_000;
+/// Limits of `describe` and `validate`: little time, and the memory that the largest languages need to start.
+const QUIET_MS_MAX: u64 = 1_000;
+const QUIET_MEMORY_BYTES_MAX: u64 = 256 << 20;
+/// Most findings of `validate`.
+const FINDINGS_MAX: usize = 200;
+/// Longest finding.
+const FINDING_BYTES_MAX: usize = 2_000;
+/// Longest manifest.
+const DESCRIPTION_BYTES_MAX: usize = 1 << 20;
+
+/// An export that may ask for nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Quiet<'p> {
+    Describe,
+    Validate(&'p str),
+}
+
+fn store(host: &WasmHost, limits: &StepLimits, state: StepState) -> Store<StepState> {
+    let mut store = Store::new(&host.engine, state);
+    store.limiter(|state| &mut state.limiter);
+    store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+    store.set_max_component_handles(HANDLES_MAX);
+    store.set_epoch_deadline(1);
+    let until = Instant::now() + Duration::from_millis(limits.step_ms_max);
+    // Each tick it lets others run, so that it can also be dropped while it computes; at its deadline it is stopped.
+    store.epoch_deadline_callback(move |_| {
+        Ok(if Instant::now() >= until { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
+    });
+    store
+}
+
+/// Awaits a call within the step's time, and says what its failure means.
+async fn within<T>(
+    host: &WasmHost,
+    store: &mut Store<StepState>,
+    call: impl AsyncFnOnce(&mut Store<StepState>) -> wasmtime::Result<T>,
+) -> Result<T, StepFault> {
+    let time = Duration::from_millis(store.data().step_ms_max.saturating_add(2 * TICK_MS));
+    let ticking = host.ticker.ticking();
+    let ended = tokio::time::timeout(time, call(store)).await;
+    drop(ticking);
+    match ended {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(fault::of_error(&error, store.data_mut())),
+        Err(_) => {
+            let text = store.data().timeout_text();
+            Err(fault::plugin(TIMEOUT, text, store.data_mut().drain_log()))
+        }
+    }
+}
+
+async fn instantiate(
+    loaded: &Loaded,
+    store: &mut Store<StepState>,
+) -> wasmtime::Result<(wasmtime::component::Instance, lifecycle::Guest)> {
+    let instance = loaded.pre.instantiate_async(&mut *store).await?;
+    store.data_mut().limiter.instantiated();
+    let guest = loaded.lifecycle.load(&mut *store, &instance)?;
+    Ok((instance, guest))
+}
+
+/// Makes a step.
+pub(crate) async fn step(host: &WasmHost, call: StepCall) -> Result<StepReport, StepFault> {
+    if !call.journal.is_current() {
+        return Err(StepFault::Fenced);
+    }
+    let loaded = host.library.get(&call.cwasm_sha256).await?;
+    if matches!(call.export, Export::Cancel(_)) && loaded.compensation.is_none() {
+        return Err(StepFault::Component("it does not export waybill:stage/compensation".into()));
+    }
+    let (input, limits, export) = (step_input(&call), call.limits, call.export.clone());
+    let state = StepState::new(&limits, call.now_ms, call.seed, Some(Session::new(call)));
+    let mut store = store(host, &limits, state);
+    let answer = within(host, &mut store, async |store| called(&loaded, store, &input, &export).await).await?;
+    report(store.into_data(), answer).await
+}
+
+async fn called(
+    loaded: &Loaded,
+    store: &mut Store<StepState>,
+    input: &StepInput,
+    export: &Export,
+) -> wasmtime::Result<Result<Outcome, Failure>> {
+    let (instance, guest) = instantiate(loaded, store).await?;
+    match (export, &loaded.compensation) {
+        (Export::Cancel(reason), Some(indices)) => {
+            let guest = indices.load(&mut *store, &instance)?;
+            guest.call_cancel(&mut *store, input, reason).await
+        }
+        (Export::Step | Export::Cancel(_), _) => guest.call_step(&mut *store, input).await,
+    }
+}
+
+async fn report(mut state: StepState, answer: Result<Outcome, Failure>) -> Result<StepReport, StepFault> {
+    let Some(mut session) = state.session.take() else { return Err(StepFault::Unavailable("the step lost its session".into())) };
+    let trace = match session.finish() {
+        Ok(trace) => trace,
+        Err(stop) => return Err(fault::of_error(&stop.into(), &mut state)),
+    };
+    let ending = match outcome::ending(answer, &session, &mut state.log).await {
+        Ok(ending) => ending,
+        Err((code, text)) => return Err(fault::plugin(code, text, state.drain_log())),
+    };
+    let (log, log_dropped) = state.finish_log();
+    let outcome::Ending { end, checkpoint, progress } = ending;
+    Ok(StepReport { end, checkpoint, progress, log, log_dropped, trace, host_calls: session.calls() })
+}
+
+/// Calls an export with every import denying: a text for `describe`, findings for `validate`.
+pub(crate) async fn quiet(
+    host: &WasmHost,
+    cwasm_sha256: &str,
+    seed: u64,
+    what: Quiet<'_>,
+) -> Result<(String, Vec<(String, String)>), StepFault> {
+    let loaded = host.library.get(cwasm_sha256).await?;
+    let limits = StepLimits { step_ms_max: QUIET_MS_MAX, memory_bytes_max: QUIET_MEMORY_BYTES_MAX, ..StepLimits::default() };
+    let mut store = store(host, &limits, StepState::new(&limits, seed, seed, None));
+    within(host, &mut store, async |store| {
+        let (_, guest) = instantiate(&loaded, store).await?;
+        match what {
+            Quiet::Describe => guest.call_describe(&mut *store).await.map(|text| (text, Vec::new())),
+            Quiet::Validate(params) => {
+                let found = guest.call_validate(&mut *store, params).await?;
+                Ok((String::new(), found.err().unwrap_or_default()))
+            }
+        }
+    })
+    .await
+    .and_then(|answer| quiet_answer(answer, store.data_mut()))
+}
+
+fn quiet_answer(
+    (text, findings): (String, Vec<(String, String)>),
+    state: &mut StepState,
+) -> Result<(String, Vec<(String, String)>), StepFault> {
+    if text.len() > DESCRIPTION_BYTES_MAX {
+        let why = format!("a manifest has at most {DESCRIPTION_BYTES_MAX} bytes");
+        return Err(fault::plugin(fault::OUTPUT_TOO_LARGE, why, state.drain_log()));
+    }
+    let cleaned = |(pointer, message): (String, String)| (clean(&pointer, FINDING_BYTES_MAX), clean(&message, FINDING_BYTES_MAX));
+    Ok((text, findings.into_iter().take(FINDINGS_MAX).map(cleaned).collect()))
+}
