@@ -51,6 +51,7 @@ const ORDINARY: &[(&str, &str)] = &[
     ("batch", "CronJob"),
     ("batch", "Job"),
     ("networking.k8s.io", "Ingress"),
+    ("networking.k8s.io", "NetworkPolicy"),
     ("policy", "PodDisruptionBudget"),
 ];
 
@@ -65,7 +66,6 @@ const NAMESPACED: &[(&str, &str)] = &[
     ("", "ResourceQuota"),
     ("", "ServiceAccount"),
     ("coordination.k8s.io", "Lease"),
-    ("networking.k8s.io", "NetworkPolicy"),
 ];
 const CLUSTER_SCOPED: &[(&str, &str)] = &[
     ("", "Namespace"),
