@@ -52,10 +52,19 @@ impl LogSink {
 
 /// One line without control characters, cut at a character boundary with a mark that it was cut.
 pub(crate) fn clean(text: &str, bytes_max: usize) -> String {
+    cleaned(text, bytes_max, harmless)
+}
+
+/// As [`clean`], but several lines stay several lines: what a person is asked may have paragraphs.
+pub(crate) fn clean_lines(text: &str, bytes_max: usize) -> String {
+    cleaned(text, bytes_max, |c| if c == '\n' { Some(c) } else { harmless(c) })
+}
+
+fn cleaned(text: &str, bytes_max: usize, keep: impl Fn(char) -> Option<char>) -> String {
     const CUT: &str = "…";
     let mut line = String::with_capacity(text.len().min(bytes_max));
     for c in text.chars() {
-        let Some(c) = harmless(c) else { continue };
+        let Some(c) = keep(c) else { continue };
         if line.len() + c.len_utf8() > bytes_max {
             while line.len() + CUT.len() > bytes_max && line.pop().is_some() {}
             if CUT.len() <= bytes_max {
@@ -86,6 +95,7 @@ mod tests {
     fn controls_are_taken_out_and_lines_stay_lines() {
         assert_eq!(clean("a\x1b[31mred\x07\r\nb\u{202e}c\u{9b}", 100), "a[31mred  bc");
         assert_eq!(clean("<b>bold</b> 部署", 100), "<b>bold</b> 部署");
+        assert_eq!(clean_lines("a\n\nb\x1b\rc", 100), "a\n\nb c");
     }
 
     #[test]

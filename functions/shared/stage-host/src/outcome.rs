@@ -5,7 +5,7 @@ use crate::bindings::waybill::stage::types::{self, Blame, Checkpoint, Failure, O
 use crate::fault::{ABI_VIOLATION, CHECKPOINT_REFUSED, OUTPUT_TOO_LARGE};
 use crate::gate::Purpose;
 use crate::imports::selection;
-use crate::log::{LogSink, clean};
+use crate::log::{LogSink, clean, clean_lines};
 use crate::session::Session;
 use crate::strict;
 use app::ports::{self, LogLevel, SignalSpec, StepEnd, StepFailure, StepResults, WatchKey, WatchSpec};
@@ -17,6 +17,7 @@ const CHECKPOINT_BYTES_MAX: usize = 64 << 10;
 const OUTPUT_BYTES_MAX: usize = 4 << 20;
 const DETAILS_BYTES_MAX: usize = 256 << 10;
 const MESSAGE_BYTES_MAX: usize = 4 << 10;
+const PROMPT_BYTES_MAX: usize = 64 << 10;
 const NAME_BYTES_MAX: usize = 128;
 const WATCHES_MAX: usize = 100;
 const SIGNALS_MAX: usize = 32;
@@ -113,7 +114,7 @@ fn signal(signal: types::AwaitSignal) -> Result<SignalSpec, Broken> {
         return broken("a signal it waits for has no proper name, or too many may send it");
     }
     let allowed = signal.allowed.iter().map(|a| clean(a, NAME_BYTES_MAX)).collect();
-    Ok(SignalSpec { name, prompt: clean(&signal.prompt, MESSAGE_BYTES_MAX), form: details(signal.form)?, allowed })
+    Ok(SignalSpec { name, prompt: clean_lines(&signal.prompt, PROMPT_BYTES_MAX), form: details(signal.form)?, allowed })
 }
 
 fn results(results: Results, may_adopt: bool, log: &mut LogSink) -> Result<StepResults, Broken> {
