@@ -72,6 +72,22 @@ pub enum Action {
 }
 
 impl Action {
+    /// The word as it stands in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::ManageApplications => "manage-applications",
+            Self::EditPipelines => "edit-pipelines",
+            Self::Execute => "execute",
+            Self::Cancel => "cancel",
+            Self::Judge => "judge",
+            Self::ReadAccounts => "read-accounts",
+            Self::ManageAccounts => "manage-accounts",
+            Self::ManageTokens => "manage-tokens",
+        }
+    }
+
     /// The least role that may; application permissions narrow it further.
     #[must_use]
     pub fn least_role(self) -> Role {
@@ -146,6 +162,13 @@ mod tests {
         let refused = may(&with(Some(Role::Developer)), Action::EditPipelines);
         assert_eq!(refused.code.as_deref(), Some("role-too-low"));
         assert!(refused.message.unwrap().contains("operator"));
+    }
+
+    #[test]
+    fn words_are_those_of_the_json() {
+        for action in [Action::Read, Action::ManageApplications, Action::EditPipelines, Action::ReadAccounts, Action::ManageTokens] {
+            assert_eq!(serde_json::to_value(action).unwrap(), action.as_str());
+        }
     }
 
     #[test]

@@ -99,7 +99,11 @@ fn check(new: &NewRegistry) -> Result<(), AppError> {
     };
     for (field, text) in secrets {
         if text.is_empty() || text.len() > SECRET_BYTES_MAX || text.chars().any(char::is_control) {
-            problems.error(format!("/{field}"), "credentials-invalid", format!("1 to {SECRET_BYTES_MAX} bytes without control characters"));
+            problems.error(
+                format!("/credentials/{field}"),
+                "credentials-invalid",
+                format!("1 to {SECRET_BYTES_MAX} bytes without control characters"),
+            );
         }
     }
     if new.credentials.ca_pem.as_ref().is_some_and(|pem| pem.len() > SECRET_BYTES_MAX || !pem.contains("-----BEGIN CERTIFICATE-----")) {

@@ -325,6 +325,9 @@ async fn bad_registries_are_refused() {
     let b = Bench::default();
     let login = RegistryLogin::Basic { username: String::new(), password: "a\nb".to_owned() };
     let refused = b.registry_with(&admin(), "http://reg.example/path", None, login).await.unwrap_err();
-    assert_eq!(codes(refused), ["/address address-invalid", "/username credentials-invalid", "/password credentials-invalid"]);
+    assert_eq!(
+        codes(refused),
+        ["/address address-invalid", "/credentials/username credentials-invalid", "/credentials/password credentials-invalid"]
+    );
     assert!(b.table.is_empty());
 }

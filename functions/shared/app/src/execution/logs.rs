@@ -2,10 +2,11 @@
 
 use super::keys;
 use super::stored::{EventVerdict, LogEntry, Meta, StageLine, Transition};
+use crate::applications;
 use crate::error::AppError;
+use crate::paging::{Listed, PageRequest};
 use crate::ports::{Blobs, Query, Table};
 use crate::record::{self, load};
-use crate::{applications, paging::PageRequest};
 use model::Millis;
 use model::id::ExecutionId;
 use model::person::Principal;
@@ -36,7 +37,7 @@ pub async fn read(
     id: &ExecutionId,
     stage: Option<&str>,
     page: &PageRequest,
-) -> Result<(Vec<Entry>, Option<String>), AppError> {
+) -> Result<Listed<Entry>, AppError> {
     let unknown = || AppError::NotFound { what: "execution", id: id.to_string() };
     let (meta, _) = load::<Meta>(table, &keys::meta(id)).await?.ok_or_else(unknown)?;
     applications::get(table, caller, &meta.application).await?;
@@ -63,5 +64,5 @@ pub async fn read(
             dropped: row.dropped,
         });
     }
-    Ok((entries, next))
+    Ok(Listed { entries, next })
 }

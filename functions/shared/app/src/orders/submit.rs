@@ -7,7 +7,7 @@ use crate::execution::start::{self, Into, Request, Started};
 use crate::ports::{Blobs, Changes, Clock, Entropy, Queue, Registry, RegistryError, Sealer, Table};
 use crate::{applications, pipelines, projects};
 use model::artifact::{Artifact, DOCKER_IMAGE, ExpectedArtifact};
-use model::id::{AppName, ProjectName};
+use model::id::AppName;
 use model::image::ImageRef;
 use model::order::Origin;
 use model::person::{Action, Principal};
@@ -55,9 +55,9 @@ pub struct ArtifactChoice {
 /// What a developer submits.
 #[derive(Debug, Clone)]
 pub struct Submission {
-    /// The project.
-    pub project: ProjectName,
-    /// An application bound to it.
+    /// Where the order goes.
+    pub into: Into,
+    /// What is released.
     pub application: AppName,
     /// A pipeline of the application, by name or id.
     pub pipeline: String,
@@ -73,12 +73,14 @@ pub struct Submission {
 
 /// Submits a release order.
 pub async fn submit(ports: Ports<'_>, caller: &Principal, submission: &Submission) -> Result<Started, AppError> {
-    let (project, _) = projects::get(ports.table, caller, &submission.project).await?;
     let (application, _) = applications::get(ports.table, caller, &submission.application).await?;
     require(application.may(caller, Action::Execute))?;
-    if !project.applications.contains(&application.name.key()) {
-        let message = format!("application {} is not bound to project {}", application.name, project.name);
-        return Err(AppError::invalid("/application", "application-not-bound", message));
+    if let Into::Project(name) = &submission.into {
+        let (project, _) = projects::get(ports.table, caller, name).await?;
+        if !project.applications.contains(&application.name.key()) {
+            let message = format!("application {} is not bound to project {}", application.name, project.name);
+            return Err(AppError::invalid("/application", "application-not-bound", message));
+        }
     }
     let (row, revision) = pipelines::load(ports.table, &application.name, &submission.pipeline).await?;
     let (pipeline, _) = Pipeline::parse(&revision.document).map_err(AppError::Invalid)?;
@@ -93,8 +95,8 @@ pub async fn submit(ports: Ports<'_>, caller: &Principal, submission: &Submissio
         parameters: submission.parameters.clone(),
         artifacts,
         note: submission.note.clone(),
-        correlation: submission.key.as_ref().map(|key| format!("order\n{}\n{}\n{key}", caller.name, submission.project)),
-        into: Into::Project(project.name),
+        correlation: submission.key.as_ref().map(|key| format!("order\n{}\n{key}", caller.name)),
+        into: submission.into.clone(),
     };
     let Ports { table, blobs, queue, changes, clock, entropy, .. } = ports;
     start::start(start::Ports { table, blobs, queue, changes, clock, entropy }, &request).await

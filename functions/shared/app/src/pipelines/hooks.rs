@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
 /// What a hook's path begins with; the token follows.
-pub const HOOK_PREFIX: &str = "/hooks/images/";
+pub const HOOK_PREFIX: &str = "/hooks/registry/";
 const TOKEN_BYTES_MAX: usize = 128;
 
 /// What a hook's token stands for.

@@ -4,9 +4,11 @@
 
 mod document;
 mod hooks;
+mod inspect;
 mod save;
 
 pub use hooks::{HOOK_PREFIX, HookRow, TriggerHook, trigger_by_hook, triggers};
+pub use inspect::{Inspection, StageRow, inspect};
 pub use save::{DOCKER_TRIGGERS_MAX, SavePorts, Saved, delete, save};
 
 use crate::applications;

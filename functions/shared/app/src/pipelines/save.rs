@@ -1,7 +1,8 @@
 //! Saving and removing pipelines. Every save is a revision of its own, in one transaction with the row, the name and the hooks.
 
 use super::{
-    HomeRow, NameRow, PipelineRow, RevisionHead, document, find, head_key, home_key, hooks, name_key, pipe, revision, row_key, unknown,
+    HomeRow, NameRow, PipelineRow, RevisionHead, document, find, head_key, home_key, hooks, inspect, name_key, pipe, revision, row_key,
+    unknown,
 };
 use crate::applications;
 use crate::error::AppError;
@@ -73,7 +74,7 @@ pub async fn save(
     let prepared = document::prepare(document, &place, &mut || ports.entropy.ulid(now)).map_err(AppError::Invalid)?;
     let text = check_size(&prepared)?;
     let mut warnings = prepared.warnings;
-    warnings.extend(unsupported(ports.table, &prepared.pipeline).await?);
+    warnings.extend(inspect::unsupported(&prepared.pipeline, &stage_types::names(ports.table).await?));
     let row = row(&prepared.pipeline, &prepared.document, id, old.as_ref().map_or(1, |(row, _)| row.revision + 1), caller, now);
     let mut writes = own_writes(&row, old.as_ref(), &text)?;
     writes.extend(applications::using(application)?);
@@ -92,19 +93,6 @@ fn check_size(prepared: &document::Prepared) -> Result<Vec<u8>, AppError> {
         return Err(AppError::invalid("/triggers", "too-many-triggers", format!("at most {DOCKER_TRIGGERS_MAX} docker triggers")));
     }
     Ok(text)
-}
-
-/// Stages of types that are not installed: saved, shown as such, refused when the pipeline is started.
-async fn unsupported(table: &dyn Table, pipeline: &Pipeline) -> Result<Vec<Problem>, AppError> {
-    let installed = stage_types::names(table).await?;
-    let unknown = pipeline.stages.iter().enumerate().filter(|(_, stage)| !installed.contains(&stage.kind));
-    let warning = |(i, stage): (usize, &model::pipeline::Stage)| Problem {
-        pointer: format!("/stages/{i}/type"),
-        code: "unsupported-stage-type".to_owned(),
-        message: format!("no stage type `{}` is installed: the pipeline is kept, and refused when it is started", stage.kind),
-        warning: true,
-    };
-    Ok(unknown.map(warning).collect())
 }
 
 fn row(pipeline: &Pipeline, document: &Value, id: PipelineId, revision: u64, caller: &Principal, now: u64) -> PipelineRow {

@@ -95,8 +95,8 @@ struct TagList {
 /// Reads a page. Some registries (Distribution 2) know no pages and give all tags at once, in no order: those are sorted
 /// here and cut, so that a caller can go through them like through the pages of others.
 pub(super) fn tags_of(answer: &Answer, after: Option<&str>, want: usize) -> Result<TagPage, RegistryError> {
-    let list: TagList =
-        serde_json::from_slice(&answer.body).map_err(|_| RegistryError::Protocol("it answers with something that is not a list of tags".to_owned()))?;
+    let list: TagList = serde_json::from_slice(&answer.body)
+        .map_err(|_| RegistryError::Protocol("it answers with something that is not a list of tags".to_owned()))?;
     let mut tags: Vec<String> = list.tags.unwrap_or_default().into_iter().filter(|tag| is_tag(tag)).collect();
     let all_at_once = tags.len() > want || after.is_some_and(|after| tags.iter().any(|tag| tag == after));
     if !all_at_once {

@@ -186,7 +186,8 @@ fn basic(username: &str, password: &str) -> Result<HeaderValue, RegistryError> {
 }
 
 fn sensitive(text: String) -> Result<HeaderValue, RegistryError> {
-    let mut value = HeaderValue::try_from(text).map_err(|_| RegistryError::Denied("the credentials hold signs that cannot be sent".to_owned()))?;
+    let mut value =
+        HeaderValue::try_from(text).map_err(|_| RegistryError::Denied("the credentials hold signs that cannot be sent".to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
 }

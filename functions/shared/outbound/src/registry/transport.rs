@@ -121,7 +121,9 @@ fn build(trust: &Trust, ca_pem: Option<&str>, limits: RegistryLimits) -> Result<
     };
     builder.build().map_err(|_| match trust {
         Trust::Only(_) => unreadable(),
-        Trust::Nobody | Trust::Public => RegistryError::Unavailable("this machine has no certificate authorities to check against".to_owned()),
+        Trust::Nobody | Trust::Public => {
+            RegistryError::Unavailable("this machine has no certificate authorities to check against".to_owned())
+        }
     })
 }
 
