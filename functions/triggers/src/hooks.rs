@@ -1,0 +1,162 @@
+//! `POST /hooks/registry/{token}`: what registries call. The answer is 2xx only when every push that fits is stored.
+
+use crate::body::{self, BodyError};
+use crate::formats::{self, FormatError, Told};
+use crate::problem::Problem;
+use crate::{BODY_BYTES_MAX, Ports, signature};
+use app::pushes::{Event, Hook, Received, Receiving, Verdict, find_hook, receive};
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::Serialize;
+use signature::SignatureError;
+use utoipa::ToSchema;
+
+/// How long a body may take.
+const READ_MS_MAX: u64 = 10_000;
+
+/// What became of a notification, event by event.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct HookAnswer {
+    /// The pushes of images in it, in its order.
+    events: Vec<HookEvent>,
+    /// How many other events there were.
+    skipped: usize,
+}
+
+/// A push and what became of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct HookEvent {
+    /// Repository path, without registry.
+    repository: String,
+    /// The tag, if the push has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<String>,
+    /// The digest, if the sender says one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    /// What became of it.
+    verdict: HookVerdict,
+    /// The delivery it is stored as.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<String>,
+    /// Why it is ignored, kebab-case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    /// Why it is ignored, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum HookVerdict {
+    /// Stored; the registry is asked and the pipeline started next.
+    Accepted,
+    /// Told before.
+    Duplicate,
+    /// Does not fit the trigger.
+    Ignored,
+}
+
+impl From<Event> for HookEvent {
+    fn from(event: Event) -> Self {
+        let (verdict, delivery, code, message) = match event.verdict {
+            Verdict::Accepted { delivery } => (HookVerdict::Accepted, Some(delivery), None, None),
+            Verdict::Duplicate { delivery } => (HookVerdict::Duplicate, Some(delivery), None, None),
+            Verdict::Ignored { code, message } => (HookVerdict::Ignored, None, Some(code), Some(message)),
+        };
+        let pushed = event.pushed;
+        Self { repository: pushed.repository, tag: pushed.tag, digest: pushed.digest, verdict, delivery, code, message }
+    }
+}
+
+/// Tells a trigger of pushes.
+///
+/// Understands the notifications of Docker Distribution, Harbor and Tencent TCR Enterprise (both formats), and CODING
+/// (WebHook v2 and Service Hook). The token in the path names the trigger; where the trigger has a secret, the request must be
+/// signed with it as well.
+#[utoipa::path(
+    post,
+    path = "/hooks/registry/{token}",
+    tag = "hooks",
+    params(("token" = String, Path, description = "The trigger's token")),
+    request_body(content = String, content_type = "application/json", description = "The sender's notification"),
+    responses(
+        (status = 200, description = "Understood; nothing in it fits the trigger", body = HookAnswer),
+        (status = 202, description = "Stored", body = HookAnswer),
+        (status = 400, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Not signed, or wrongly", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No trigger has this token", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not come in time", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "None of the notifications that are known", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not stored; send it again", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn registry(State(ports): State<Ports>, Path(token): Path<String>, request: Request) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let hook = find_hook(ports.sources.as_ref(), &token).await?;
+    let body = body::read(&parts.headers, body, BODY_BYTES_MAX, READ_MS_MAX).await.map_err(unread)?;
+    if let Some(secret) = hook.secret() {
+        signature::check(secret, &parts.headers, &body).map_err(unsigned)?;
+    }
+    let Told { format, pushes, skipped } = formats::read(&parts.headers, &body).map_err(not_understood)?;
+    let receiving = Receiving {
+        table: ports.table.as_ref(),
+        sources: ports.sources.as_ref(),
+        queue: ports.queue.as_ref(),
+        clock: ports.clock.as_ref(),
+    };
+    let received = receive(receiving, &hook, pushes).await?;
+    log(&hook, format, &received, skipped);
+    let status = if received.fits() { StatusCode::ACCEPTED } else { StatusCode::OK };
+    let events = received.events.into_iter().map(HookEvent::from).collect();
+    Ok((status, Json(HookAnswer { events, skipped })).into_response())
+}
+
+fn log(hook: &Hook, format: formats::Format, received: &Received, skipped: usize) {
+    let count = |fits: fn(&Verdict) -> bool| received.events.iter().filter(|event| fits(&event.verdict)).count();
+    tracing::info!(
+        trigger = %hook.target().trigger,
+        pipeline = %hook.target().pipeline,
+        format = format.as_str(),
+        accepted = count(|verdict| matches!(verdict, Verdict::Accepted { .. })),
+        duplicate = count(|verdict| matches!(verdict, Verdict::Duplicate { .. })),
+        ignored = count(|verdict| matches!(verdict, Verdict::Ignored { .. })),
+        skipped,
+        "a registry told of pushes"
+    );
+}
+
+fn unread(error: BodyError) -> Problem {
+    match error {
+        BodyError::TooLarge => {
+            let message = format!("a notification has at most {BODY_BYTES_MAX} bytes");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", message)
+        }
+        BodyError::TooSlow => Problem::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", "the body did not come in time"),
+        BodyError::Broken => Problem::new(StatusCode::BAD_REQUEST, "body-broken", "the body broke off"),
+    }
+}
+
+fn unsigned(error: SignatureError) -> Problem {
+    let code = match error {
+        SignatureError::Missing => "signature-missing",
+        SignatureError::Wrong => "signature-wrong",
+    };
+    Problem::new(StatusCode::FORBIDDEN, code, error.to_string())
+}
+
+fn not_understood(error: FormatError) -> Problem {
+    let (status, code) = match &error {
+        FormatError::Malformed(_) => (StatusCode::BAD_REQUEST, "not-json"),
+        FormatError::Unknown => (StatusCode::UNPROCESSABLE_ENTITY, "notification-unknown"),
+        FormatError::TooMany => (StatusCode::UNPROCESSABLE_ENTITY, "too-many-events"),
+    };
+    Problem::new(status, code, error.to_string())
+}
