@@ -1,17 +1,20 @@
-//! `POST /hooks/registry/{token}`: what registries call. The answer is 2xx only when every push that fits is stored.
+//! What registries call. The answer is 2xx only when every push that fits is stored.
 
 use crate::body::{self, BodyError};
 use crate::formats::{self, FormatError, Told};
-use crate::problem::Problem;
 use crate::{BODY_BYTES_MAX, Ports, signature};
 use app::pushes::{Event, Hook, Received, Receiving, Verdict, find_hook, receive};
-use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use edge::problem::PROBLEM_JSON;
+use edge::wire::FreeJson;
+use edge::{Json, Params, Problem};
 use http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use signature::SignatureError;
-use utoipa::ToSchema;
+use std::collections::BTreeMap;
+use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::{IntoParams, IntoResponses, ToSchema};
 
 /// How long a body may take.
 const READ_MS_MAX: u64 = 10_000;
@@ -75,43 +78,71 @@ impl From<Event> for HookEvent {
     }
 }
 
+/// Which hook.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct HookPath {
+    /// The trigger's token.
+    #[param(min_length = 1, max_length = 128)]
+    token: String,
+}
+
+/// CODING's form.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what is read as bytes")]
+pub(crate) struct HookForm {
+    /// The notification, JSON.
+    payload: String,
+}
+
+/// The refusals of a hook.
+pub(crate) struct HookProblems;
+
+impl IntoResponses for HookProblems {
+    fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
+        let list = [
+            (400, "The body is not JSON."),
+            (403, "The trigger wants signed requests, and this one is not, or wrongly."),
+            (404, "No trigger has this token."),
+            (408, "The body did not come in time."),
+            (413, "The body is too large."),
+            (422, "None of the notifications that are known."),
+            (500, "Something went wrong on our side."),
+            (503, "Not stored: send it again."),
+        ];
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(Problem::name()))).build();
+        let response = |what: &str| ResponseBuilder::new().description(what).content(PROBLEM_JSON, content.clone()).build();
+        list.into_iter().map(|(status, what)| (status.to_string(), RefOr::T(response(what)))).collect()
+    }
+}
+
 /// Tells a trigger of pushes.
 ///
 /// Understands the notifications of Docker Distribution, Harbor and Tencent TCR Enterprise (both formats), and CODING
 /// (WebHook v2 and Service Hook). The token in the path names the trigger; where the trigger has a secret, the request must be
-/// signed with it as well.
-#[utoipa::path(
-    post,
-    path = "/hooks/registry/{token}",
-    tag = "hooks",
-    params(("token" = String, Path, description = "The trigger's token")),
-    request_body(content = String, content_type = "application/json", description = "The sender's notification"),
+/// signed with it as well. Every 2xx answer means that all that fits the trigger is stored.
+#[utoipa::path(post, path = "/hooks/images/{token}", tag = "hooks", security(()), params(HookPath),
+    request_body(content((FreeJson = "application/json"), (HookForm = "application/x-www-form-urlencoded")),
+        description = "The sender's notification, at most 1 MiB."),
     responses(
-        (status = 200, description = "Understood; nothing in it fits the trigger", body = HookAnswer),
-        (status = 202, description = "Stored", body = HookAnswer),
-        (status = 400, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "Not signed, or wrongly", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No trigger has this token", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The body did not come in time", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "None of the notifications that are known", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not stored; send it again", body = Problem, content_type = "application/problem+json"),
-    ),
-)]
-pub(crate) async fn registry(State(ports): State<Ports>, Path(token): Path<String>, request: Request) -> Result<Response, Problem> {
+        (status = 200, description = "Understood; nothing in it fits the trigger.", body = HookAnswer),
+        (status = 202, description = "What fits the trigger is stored.", body = HookAnswer),
+        HookProblems,
+    ))]
+pub(crate) async fn tell_hook(
+    State(ports): State<Ports>,
+    Params(path): Params<HookPath>,
+    request: Request,
+) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let hook = find_hook(ports.sources.as_ref(), &token).await?;
+    let hook = find_hook(ports.sources.as_ref(), &path.token).await?;
     let body = body::read(&parts.headers, body, BODY_BYTES_MAX, READ_MS_MAX).await.map_err(unread)?;
     if let Some(secret) = hook.secret() {
         signature::check(secret, &parts.headers, &body).map_err(unsigned)?;
     }
     let Told { format, pushes, skipped } = formats::read(&parts.headers, &body).map_err(not_understood)?;
-    let receiving = Receiving {
-        table: ports.table.as_ref(),
-        sources: ports.sources.as_ref(),
-        queue: ports.queue.as_ref(),
-        clock: ports.clock.as_ref(),
-    };
+    let (table, clock) = (ports.edge.table.as_ref(), ports.edge.clock.as_ref());
+    let receiving = Receiving { table, sources: ports.sources.as_ref(), queue: ports.queue.as_ref(), clock };
     let received = receive(receiving, &hook, pushes).await?;
     log(&hook, format, &received, skipped);
     let status = if received.fits() { StatusCode::ACCEPTED } else { StatusCode::OK };

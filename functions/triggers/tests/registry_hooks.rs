@@ -11,9 +11,18 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use app::pipelines::{self, SavePorts};
+use app::expect::Expect;
+use app::ports::{Clock, Table};
+use app::pushes::StoredSources;
+use app::testing::{Counting, FixedClock, KeptChanges, TurningSealer, principal};
+use edge::testing::{Client, document_faults, token};
+use edge::{About, Edge, assemble};
+use model::id::AppName;
+use model::person::Role;
 use support::{ADDRESS, Hints, Memory, Sources, Turned, digest};
 use tower::ServiceExt as _;
-use triggers::{BODY_BYTES_MAX, Ports, hooks};
+use triggers::{BODY_BYTES_MAX, Ports, router};
 
 struct World {
     table: Arc<Memory>,
@@ -22,13 +31,22 @@ struct World {
     router: Router,
 }
 
+fn edge(table: Arc<dyn Table>, clock: Arc<dyn Clock>) -> Edge {
+    Edge { table, clock, entropy: Arc::new(Counting::default()), changes: Arc::new(KeptChanges::default()), public_url: None }
+}
+
+fn about() -> About {
+    About { version: "1".to_owned(), commit: None }
+}
+
 impl World {
     fn new() -> Self {
         let (table, sources, queue) = (Arc::new(Memory::default()), Arc::new(Sources::default()), Arc::new(Hints::default()));
         sources.add("t", |_| {});
         let clock = Arc::new(Turned(AtomicU64::new(1_000_000)));
-        let ports = Ports { table: table.clone(), sources: sources.clone(), queue: queue.clone(), clock };
-        let (router, _) = hooks(ports).split_for_parts();
+        let edge = edge(table.clone(), clock);
+        let ports = Ports { edge: edge.clone(), sources: sources.clone(), queue: queue.clone() };
+        let router = assemble(edge, about(), [router(ports)]);
         Self { table, sources, queue, router }
     }
 
@@ -44,7 +62,7 @@ impl World {
     }
 
     async fn tell(&self, body: &Value) -> (StatusCode, Value) {
-        let (status, _, answer) = self.send("/hooks/registry/hook-t", &[], body.to_string()).await;
+        let (status, _, answer) = self.send("/hooks/images/hook-t", &[], body.to_string()).await;
         (status, answer)
     }
 
@@ -123,7 +141,7 @@ async fn two_triggers_on_one_repository_are_told_apart() {
     let world = World::new();
     world.sources.add("u", |_| {});
     let body = envelope(vec![event("team/web", Some("1"), 'a')]).to_string();
-    for path in ["/hooks/registry/hook-t", "/hooks/registry/hook-u"] {
+    for path in ["/hooks/images/hook-t", "/hooks/images/hook-u"] {
         let (_, _, answer) = world.send(path, &[], body.clone()).await;
         assert_eq!(verdicts(&answer), ["accepted"]);
     }
@@ -141,7 +159,7 @@ async fn an_envelope_with_nothing_for_us_is_fine() {
     ] {
         assert_eq!(world.tell(&body).await.0, StatusCode::OK, "{body}");
     }
-    let (status, _, _) = world.send("/hooks/registry/hook-t", &[("x-coding-event", "ping")], r#"{"zen":"x","hook_id":"1"}"#).await;
+    let (status, _, _) = world.send("/hooks/images/hook-t", &[("x-coding-event", "ping")], r#"{"zen":"x","hook_id":"1"}"#).await;
     assert_eq!(status, StatusCode::OK);
     assert!(world.queue.0.lock().unwrap().is_empty());
 }
@@ -149,10 +167,10 @@ async fn an_envelope_with_nothing_for_us_is_fine() {
 #[tokio::test]
 async fn what_cannot_be_taken_is_refused() {
     let world = World::new();
-    let hook = "/hooks/registry/hook-t";
+    let hook = "/hooks/images/hook-t";
     let good = envelope(vec![event("team/web", Some("1"), 'a')]).to_string();
-    assert_eq!(world.refused("/hooks/registry/forged", &[], good.clone()).await, (404, "not-found".into()));
-    assert_eq!(world.refused(&format!("/hooks/registry/{}", "x".repeat(5_000)), &[], good.clone()).await, (404, "not-found".into()));
+    assert_eq!(world.refused("/hooks/images/forged", &[], good.clone()).await, (404, "not-found".into()));
+    assert_eq!(world.refused(&format!("/hooks/images/{}", "x".repeat(5_000)), &[], good.clone()).await, (404, "not-found".into()));
     assert_eq!(world.refused(hook, &[], "{").await, (400, "not-json".into()));
     assert_eq!(world.refused(hook, &[], "").await, (400, "not-json".into()));
     assert_eq!(world.refused(hook, &[], "{}").await, (422, "notification-unknown".into()));
@@ -160,6 +178,8 @@ async fn what_cannot_be_taken_is_refused() {
     assert_eq!(world.refused(hook, &[], vec![b' '; BODY_BYTES_MAX + 1]).await, (413, "body-too-large".into()));
     let broken = Body::from_stream(futures::stream::iter([Err::<Vec<u8>, _>(std::io::Error::other("gone"))]));
     assert_eq!(world.refused(hook, &[], broken).await, (400, "body-broken".into()));
+    assert_eq!(world.refused("/hooks/images/", &[], good.clone()).await, (404, "not-found".into()));
+    assert_eq!(world.refused("/hooks/images/%ff", &[], good.clone()).await, (404, "not-found".into()));
     world.table.down.store(true, Ordering::SeqCst);
     assert_eq!(world.refused(hook, &[], good).await.0, 503);
 }
@@ -168,7 +188,7 @@ async fn what_cannot_be_taken_is_refused() {
 async fn a_trigger_with_a_secret_wants_signatures() {
     let world = World::new();
     world.sources.add("t", |trigger| trigger["secret"] = json!("topsecret"));
-    let hook = "/hooks/registry/hook-t";
+    let hook = "/hooks/images/hook-t";
     let body = r#"{"ref":"refs/heads/main"}"#;
     let right = "sha1=cb6fba49bef000871f99d16a1ae8bebc85d29174";
     assert_eq!(world.refused(hook, &[], body).await, (403, "signature-missing".into()));
@@ -204,7 +224,7 @@ async fn the_other_senders_reach_the_same_place() {
         ),
     ] {
         let body = if headers.len() > 1 { form.clone() } else { coding.to_string() };
-        let (_, _, answer) = world.send("/hooks/registry/hook-c", &headers, body).await;
+        let (_, _, answer) = world.send("/hooks/images/hook-c", &headers, body).await;
         assert_eq!(verdicts(&answer), [want]);
     }
 }
@@ -212,10 +232,66 @@ async fn the_other_senders_reach_the_same_place() {
 #[tokio::test]
 async fn no_answer_repeats_the_token_or_the_body() {
     let world = World::new();
-    let (_, _, problem) = world.send("/hooks/registry/s3cr3t", &[], "{}").await;
+    let (_, _, problem) = world.send("/hooks/images/s3cr3t", &[], "{}").await;
     assert!(!problem.to_string().contains("s3cr3t"));
-    let (_, _, problem) = world.send("/hooks/registry/hook-t", &[], r#"{"password": "s3cr3t""#).await;
+    let (_, _, problem) = world.send("/hooks/images/hook-t", &[], r#"{"password": "s3cr3t""#).await;
     assert!(!problem.to_string().contains("s3cr3t"));
+}
+
+/// A pipeline saved for good, with one docker trigger; gives the trigger's id and its hook's token.
+async fn saved(edge: &Edge, sealer: &TurningSealer) -> (String, String) {
+    let ann = principal("ann", Role::Operator);
+    let app = AppName::parse("flaskapp").unwrap();
+    let new = serde_json::from_value(json!({"name": "flaskapp"})).unwrap();
+    let (table, clock, changes) = (edge.table.as_ref(), edge.clock.as_ref(), edge.changes.as_ref());
+    app::applications::create(table, clock, changes, &ann, None, new).await.unwrap();
+    let document = json!({"application": "flaskapp", "name": "deployTesting", "stages": [],
+        "triggers": [{"type": "docker", "enabled": true, "account": "reg", "repository": "team/web"}]});
+    let ports = SavePorts { table, clock, entropy: edge.entropy.as_ref(), sealer, changes };
+    pipelines::save(&ports, &ann, &app, "deployTesting", document, &Expect::Absent).await.unwrap();
+    let hook = pipelines::triggers(table, sealer, &ann, &app, "deployTesting").await.unwrap().remove(0);
+    (hook.trigger.id, hook.token.unwrap())
+}
+
+#[tokio::test]
+async fn what_a_trigger_was_told_can_be_read() {
+    let edge = edge(Arc::new(Memory::default()), Arc::new(FixedClock::default()));
+    let sealer = TurningSealer;
+    let (trigger, hook) = saved(&edge, &sealer).await;
+    let queue = Arc::new(Hints::default());
+    let sources = Arc::new(StoredSources::without_secrets(edge.table.clone()));
+    let nobody = Client::new(assemble(edge.clone(), about(), [router(Ports { edge: edge.clone(), sources, queue })]));
+    let body = envelope(vec![event("team/web", Some("1"), 'a'), event("team/api", Some("1"), 'a')]);
+    let told = nobody.post(&format!("/hooks/images/{hook}"), body).await;
+    assert_eq!((told.status, told.json["events"][0]["code"].as_str()), (200, Some("registry-account-missing")));
+
+    let path = |trigger: &str| format!("/api/applications/FlaskApp/pipelines/deployTesting/triggers/{trigger}/deliveries");
+    let dev = nobody.with_token(&token(&edge, "dev", Role::Developer).await);
+    let list = dev.get(&path(&trigger)).await;
+    assert_eq!((list.status, list.json["ignoredCount"].as_u64(), list.json["items"].as_array().unwrap().len()), (200, Some(2), 0));
+    assert_eq!(list.json["ignored"][1]["pushed"]["repository"], "team/web");
+    assert_eq!(nobody.get(&path(&trigger)).await.status, 401);
+    assert_eq!(nobody.with_token("wb_wrong").get(&path(&trigger)).await.status, 401);
+    for (wrong, status) in [(path("other"), 404), (path("a%20b"), 404), (path(&trigger).replace("deployTesting", "nothing"), 404)] {
+        assert_eq!(dev.get(&wrong).await.status, status, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_is_shown_as_it_stands() {
+    let world = World::new();
+    let (_, answer) = world.tell(&envelope(vec![event("team/web", Some("1"), 'a')])).await;
+    let id = answer["events"][0]["delivery"].as_str().unwrap().to_owned();
+    let list = app::pushes::deliveries(world.table.as_ref(), &model::id::TriggerId::parse("t").unwrap()).await.unwrap();
+    assert_eq!((list.deliveries.len(), list.deliveries[0].id.as_str()), (1, id.as_str()));
+}
+
+#[tokio::test]
+async fn the_document_tells_of_every_answer() {
+    let document = Client::new(World::new().router).get("/openapi.json").await.json;
+    assert_eq!(document_faults(&document), Vec::<String>::new());
+    let path = format!("{}{{token}}", pipelines::HOOK_PREFIX);
+    assert!(document["paths"].get(&path).is_some(), "the address that operators are shown is the one that is served");
 }
 
 proptest! {
@@ -226,7 +302,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let kinds = ["application/json", "application/x-www-form-urlencoded", "application/cloudevents+json", "text/plain"];
         let world = World::new();
-        let (status, _, _) = runtime.block_on(world.send("/hooks/registry/hook-t", &[("content-type", kinds[kind])], bytes));
+        let (status, _, _) = runtime.block_on(world.send("/hooks/images/hook-t", &[("content-type", kinds[kind])], bytes));
         prop_assert!([200, 202, 400, 422].contains(&status.as_u16()), "{status}");
     }
 

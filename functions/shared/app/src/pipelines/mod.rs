@@ -145,16 +145,6 @@ async fn find(table: &dyn Table, application: &AppName, name_or_id: &str) -> Res
     record::load(table, &row_key(application, name.id.as_str())).await
 }
 
-/// The newest revision of a pipeline, found by its id alone; none when there is no such pipeline.
-pub async fn newest(table: &dyn Table, id: &PipelineId) -> Result<Option<Revision>, AppError> {
-    let query = Query { backward: true, ..Query::prefix(pipe(id), "REV#", 1) };
-    let heads = paging::rows::<RevisionHead>(table, &query).await?;
-    match heads.entries.first() {
-        Some((head, _)) => revision(table, id, head.number).await,
-        None => Ok(None),
-    }
-}
-
 /// Reads a revision; none when there is no such number.
 pub async fn revision(table: &dyn Table, id: &PipelineId, number: u64) -> Result<Option<Revision>, AppError> {
     let Some((head, _)) = record::load::<RevisionHead>(table, &head_key(id, number)).await? else { return Ok(None) };

@@ -7,12 +7,12 @@
 mod list;
 mod process;
 mod receive;
-mod stored;
+mod sources;
 
 pub use list::{Deliveries, deliveries};
 pub use process::{Processing, process};
 pub use receive::{Event, Hook, Received, Receiving, Verdict, find_hook, receive};
-pub use stored::StoredSources;
+pub use sources::StoredSources;
 
 use crate::error::AppError;
 use crate::ports::{Hint, Key, RegistryAccess};

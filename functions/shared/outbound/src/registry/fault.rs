@@ -60,7 +60,8 @@ fn tls(error: &TlsError, host: &str) -> RegistryError {
     let message = match error {
         TlsError::InvalidCertificate(why) => {
             let why = match why {
-                CertificateError::UnknownIssuer => "its authority is not trusted",
+                // An authority of the same name with another key gives the second.
+                CertificateError::UnknownIssuer | CertificateError::BadSignature => "its authority is not trusted",
                 CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
                 CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "it is not valid yet",
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => "it is for another name",
