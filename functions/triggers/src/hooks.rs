@@ -129,11 +129,7 @@ impl IntoResponses for HookProblems {
         (status = 202, description = "What fits the trigger is stored.", body = HookAnswer),
         HookProblems,
     ))]
-pub(crate) async fn tell_hook(
-    State(ports): State<Ports>,
-    Params(path): Params<HookPath>,
-    request: Request,
-) -> Result<Response, Problem> {
+pub(crate) async fn tell_hook(State(ports): State<Ports>, Params(path): Params<HookPath>, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let hook = find_hook(ports.sources.as_ref(), &path.token).await?;
     let body = body::read(&parts.headers, body, BODY_BYTES_MAX, READ_MS_MAX).await.map_err(unread)?;

@@ -3,23 +3,23 @@
 #[path = "../../shared/app/tests/support/mod.rs"]
 mod support;
 
+use app::expect::Expect;
+use app::pipelines::{self, SavePorts};
+use app::ports::{Clock, Table};
+use app::pushes::StoredSources;
+use app::testing::{Counting, FixedClock, KeptChanges, TurningSealer, principal};
 use axum::Router;
 use axum::body::Body;
+use edge::testing::{Client, document_faults, token};
+use edge::{About, Edge, assemble};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use http_body_util::BodyExt as _;
+use model::id::AppName;
+use model::person::Role;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use app::pipelines::{self, SavePorts};
-use app::expect::Expect;
-use app::ports::{Clock, Table};
-use app::pushes::StoredSources;
-use app::testing::{Counting, FixedClock, KeptChanges, TurningSealer, principal};
-use edge::testing::{Client, document_faults, token};
-use edge::{About, Edge, assemble};
-use model::id::AppName;
-use model::person::Role;
 use support::{ADDRESS, Hints, Memory, Sources, Turned, digest};
 use tower::ServiceExt as _;
 use triggers::{BODY_BYTES_MAX, Ports, router};

@@ -140,6 +140,8 @@ impl Clock for Turned {
 pub struct Sources {
     pub hooks: Mutex<HashMap<String, HookTarget>>,
     pub pipelines: Mutex<HashMap<String, Value>>,
+    /// The address of the account; [`ADDRESS`] when it is empty.
+    pub address: Mutex<String>,
     pub account_gone: AtomicBool,
     pub account_closed: AtomicBool,
 }
@@ -171,7 +173,9 @@ impl PushSources for Sources {
         Ok(self.pipelines.lock().unwrap().get(id.as_str()).cloned())
     }
     async fn registry_address(&self, account: &AccountName) -> Result<Option<String>, AppError> {
-        Ok((account.as_str() == "reg" && !self.account_gone.load(Ordering::SeqCst)).then(|| ADDRESS.to_owned()))
+        let address = Some(self.address.lock().unwrap().clone()).filter(|address| !address.is_empty());
+        let there = account.as_str() == "reg" && !self.account_gone.load(Ordering::SeqCst);
+        Ok(there.then(|| address.unwrap_or_else(|| ADDRESS.to_owned())))
     }
     async fn open_registry(&self, account: &AccountName) -> Result<RegistryAccess, AppError> {
         if self.account_closed.load(Ordering::SeqCst) {
