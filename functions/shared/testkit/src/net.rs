@@ -33,7 +33,7 @@ pub fn free_port() -> Result<u16> {
 /// another test), 30 seconds at most. `ca_pem` is the only authority it trusts.
 ///
 /// # Errors
-/// [`Error::Http`] when the authority is not a certificate.
+/// [`Error::Http`] or [`Error::Invalid`] when the authority is not a certificate.
 pub fn client(ca_pem: Option<&str>) -> Result<reqwest::Client> {
     // A second installation is refused, which is fine: some provider is there.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -42,7 +42,11 @@ pub fn client(ca_pem: Option<&str>) -> Result<reqwest::Client> {
         .redirect(reqwest::redirect::Policy::none())
         .pool_max_idle_per_host(0)
         .timeout(Duration::from_secs(30));
-    let authorities = ca_pem.map(|pem| reqwest::Certificate::from_pem(pem.as_bytes())).transpose()?;
+    let authorities = ca_pem.map(|pem| reqwest::Certificate::from_pem_bundle(pem.as_bytes())).transpose()?.unwrap_or_default();
+    // Text without a certificate in it would be a client that trusts nobody.
+    if ca_pem.is_some() && authorities.is_empty() {
+        return Err(Error::Invalid("the authority holds no certificate".into()));
+    }
     builder = builder.tls_certs_only(authorities);
     Ok(builder.build()?)
 }
