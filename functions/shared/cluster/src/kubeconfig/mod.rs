@@ -335,7 +335,7 @@ impl<'a> Reader<'a> {
                 if half {
                     let message = "a client certificate needs both client-certificate-data and client-key-data";
                     self.problems.error(&entry.pointer, "certificate-invalid", message);
-                } else if !CREDENTIALS.iter().any(|field| given(field)) {
+                } else if !CREDENTIALS.iter().any(given) {
                     let message = "this user has no credentials: neither a token nor a client certificate";
                     self.problems.error(&entry.pointer, "credentials-missing", message);
                 }
