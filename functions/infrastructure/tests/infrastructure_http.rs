@@ -1,4 +1,11 @@
 //! Accounts as callers see them: rights, refusals, versions, secrets that stay inside.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what helps a test may panic as the test may"
+)]
 
 use app::ports::Hint;
 use app::testing::{KeptHints, ScriptedCluster, ScriptedRegistry, TurningSealer};

@@ -1,4 +1,11 @@
 //! Applications, projects, pipelines, tokens and changes as callers see them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what helps a test may panic as the test may"
+)]
 
 use app::testing::TurningSealer;
 use edge::testing::{Client, document_faults, edge, token};

@@ -7,8 +7,7 @@ const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets
 /// What every component exports.
 const REQUIRED: &str = "waybill:stage/lifecycle@0.1.0";
 /// What it may export besides, by its short name.
-const OPTIONAL: [(&str, &str); 2] =
-    [("compensation", "waybill:stage/compensation@0.1.0"), ("planning", "waybill:stage/planning@0.1.0")];
+const OPTIONAL: [(&str, &str); 2] = [("compensation", "waybill:stage/compensation@0.1.0"), ("planning", "waybill:stage/planning@0.1.0")];
 
 /// Imports that must be declared as a capability when they are there, and be there when they are declared.
 pub(crate) const DECLARED: [&str; 3] = ["kubernetes", "http", "secrets"];
@@ -64,7 +63,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_named() {
-        for import in ["waybill:stage/log@0.2.0", "waybill:stage/shell@0.1.0", "wasi:http/types@0.2.6", "wasi:cli/exit@0.3.0", "x:y/z", "env"] {
+        for import in
+            ["waybill:stage/log@0.2.0", "waybill:stage/shell@0.1.0", "wasi:http/types@0.2.6", "wasi:cli/exit@0.3.0", "x:y/z", "env"]
+        {
             assert!(checked(&[import], &[REQUIRED]).unwrap_err().contains(import), "{import}");
         }
         assert!(checked(&[], &[]).unwrap_err().contains("lifecycle"));

@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn wishes_become_a_grant_without_unknown_words() {
-        let asked = json!({"kubernetes": [{"apiGroups": ["apps"], "kinds": ["*"], "verbs": ["get", "list", "exec", "*"]}], "adoptSender": true});
+        let asked =
+            json!({"kubernetes": [{"apiGroups": ["apps"], "kinds": ["*"], "verbs": ["get", "list", "exec", "*"]}], "adoptSender": true});
         let grant = grant(&manifest(&asked));
         assert_eq!((grant.kubernetes[0].verbs.as_slice(), grant.adopt_sender), (["get".to_owned()].as_slice(), true));
     }

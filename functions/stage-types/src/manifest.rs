@@ -85,10 +85,10 @@ fn faults(validator: &Validator, value: &Value) -> Vec<String> {
 fn check_schema(schema: &Value, at: &str, faults: &mut Vec<String>) {
     let before = faults.len();
     check_words(schema, at, faults);
-    if faults.len() == before {
-        if let Err(error) = jsonschema::draft202012::new(schema) {
-            faults.push(format!("{at}: it is no JSON Schema: {error}"));
-        }
+    if faults.len() == before
+        && let Err(error) = jsonschema::draft202012::new(schema)
+    {
+        faults.push(format!("{at}: it is no JSON Schema: {error}"));
     }
 }
 

@@ -1,4 +1,11 @@
 //! The hook as registries see it: statuses, verdicts, replays, forgeries, and bodies of every kind.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what helps a test may panic as the test may"
+)]
 
 #[path = "../../shared/app/tests/support/mod.rs"]
 mod support;

@@ -1,4 +1,11 @@
 //! Real registries that tell the real hook: `skopeo copy` on one side, a stored delivery on the other.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what helps a test may panic as the test may"
+)]
 
 #[path = "../../shared/app/tests/support/mod.rs"]
 mod support;

@@ -1,4 +1,11 @@
 //! Pushes from the hook to the start, on parts in memory: what fits, what repeats, what is dropped, what is tried again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what helps a test may panic as the test may"
+)]
 
 mod support;
 

@@ -1,4 +1,11 @@
 //! The edge as a caller sees it: identity, fallbacks, headers, problems, panics.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what helps a test may panic as the test may"
+)]
 
 use app::error::AppError;
 use axum::extract::FromRef;

@@ -1,5 +1,12 @@
 //! Random graphs, random answers, random times, repeats and stale answers: every execution comes to rest, and every
 //! transition keeps the invariants.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what helps a test may panic as the test may"
+)]
 
 use engine::{Cancel, Effect, Event, Execution, Graph, Node, Outcome, Verdict, decide, invariants, wake_at, wanted};
 use model::id::{ExecutionId, RefId};

@@ -91,7 +91,11 @@ fn of_guest(error: &wasmtime::Error, state: &StepState) -> (&'static str, String
         Some(_) => (TRAP, text),
         None if text.contains("fuel allocated for hostcalls has been exhausted") => {
             // Only what is returned at the end is read without a frame of the guest on the stack.
-            if frames.is_some() { (QUOTA, "one call hands over too much".into()) } else { (OUTPUT_TOO_LARGE, "its answer is too large".into()) }
+            if frames.is_some() {
+                (QUOTA, "one call hands over too much".into())
+            } else {
+                (OUTPUT_TOO_LARGE, "its answer is too large".into())
+            }
         }
         None if text.contains("limit") && state.limiter.watches_instantiation() => (OUT_OF_MEMORY, text),
         None => (ABI_VIOLATION, text),

@@ -130,13 +130,7 @@ impl<'a> Gate<'a> {
     }
 
     /// Grant, class of the kind and account, in this order; the namespace it is about, none for what has none.
-    async fn check(
-        &self,
-        verbs: &[&str],
-        purpose: Purpose,
-        access: &AccountAccess,
-        wanted: &Wanted<'_>,
-    ) -> Result<Option<String>, Error> {
+    async fn check(&self, verbs: &[&str], purpose: Purpose, access: &AccountAccess, wanted: &Wanted<'_>) -> Result<Option<String>, Error> {
         let (group, kind) = (wanted.group, wanted.kind);
         let class = kinds::classify(group, kind);
         if let Class::Never(why) = class {
@@ -178,8 +172,7 @@ impl<'a> Gate<'a> {
 }
 
 fn checked_kind<'k>(api_version: &'k str, kind: &str) -> Result<&'k str, Error> {
-    let (group, _) =
-        names::group_version(api_version).ok_or_else(|| Error::Invalid(format!("{api_version:?} is not an apiVersion")))?;
+    let (group, _) = names::group_version(api_version).ok_or_else(|| Error::Invalid(format!("{api_version:?} is not an apiVersion")))?;
     if !names::is_kind(kind) {
         return Err(Error::Invalid(format!("{kind:?} is not a kind")));
     }

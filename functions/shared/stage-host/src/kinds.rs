@@ -60,13 +60,8 @@ const READ_ONLY: &[(&str, &str)] =
     &[("", "Endpoints"), ("", "Event"), ("apps", "ControllerRevision"), ("discovery.k8s.io", "EndpointSlice"), ("events.k8s.io", "Event")];
 
 /// Built-in kinds whose scope needs no question to the cluster.
-const NAMESPACED: &[(&str, &str)] = &[
-    ("", "LimitRange"),
-    ("", "PodTemplate"),
-    ("", "ResourceQuota"),
-    ("", "ServiceAccount"),
-    ("coordination.k8s.io", "Lease"),
-];
+const NAMESPACED: &[(&str, &str)] =
+    &[("", "LimitRange"), ("", "PodTemplate"), ("", "ResourceQuota"), ("", "ServiceAccount"), ("coordination.k8s.io", "Lease")];
 const CLUSTER_SCOPED: &[(&str, &str)] = &[
     ("", "Namespace"),
     ("", "PersistentVolume"),

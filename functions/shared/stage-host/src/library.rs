@@ -99,7 +99,10 @@ fn read(path: &Path, digest: &str) -> Result<Vec<u8>, StepFault> {
     Err(StepFault::Component(format!("the precompiled component {digest} has other bytes: their digest is {found}; it is not loaded")))
 }
 
-#[expect(unsafe_code, reason = "the bytes are those that the compiler wrote: only `read` calls this, after their digest matched the registry row")]
+#[expect(
+    unsafe_code,
+    reason = "the bytes are those that the compiler wrote: only `read` calls this, after their digest matched the registry row"
+)]
 fn deserialize(engine: &Engine, bytes: &[u8]) -> Result<Component, StepFault> {
     let not_ours = || StepFault::Component("it is not a precompiled component".into());
     if Engine::detect_precompiled(bytes) != Some(wasmtime::Precompiled::Component) {

@@ -272,7 +272,8 @@ mod tests {
     #[test]
     fn a_secret_is_shown_without_its_data() {
         let last = "kubectl.kubernetes.io/last-applied-configuration";
-        let secret = json!({"kind": "Secret", "data": {"a": "eA=="}, "stringData": {"b": "x"}, "metadata": {"annotations": {last: "x", "k": "v"}}});
+        let secret =
+            json!({"kind": "Secret", "data": {"a": "eA=="}, "stringData": {"b": "x"}, "metadata": {"annotations": {last: "x", "k": "v"}}});
         assert_eq!(shown(secret), json!({"kind": "Secret", "metadata": {"annotations": {"k": "v"}}}));
         let map = json!({"kind": "ConfigMap", "data": {"a": "b"}});
         assert_eq!(shown(map.clone()), map);

@@ -11,11 +11,7 @@ const SELECTOR_BYTES_MAX: usize = 4_096;
 
 fn is_label(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    !text.is_empty()
-        && text.len() <= LABEL_BYTES_MAX
-        && text.bytes().all(inner)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
+    !text.is_empty() && text.len() <= LABEL_BYTES_MAX && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 fn is_subdomain(text: &str) -> bool {
@@ -97,7 +93,8 @@ fn requirement(part: &str) -> Result<String, String> {
         let mut words = head.split_whitespace();
         let (key, operator) = (words.next().ok_or_else(bad)?, words.next().ok_or_else(bad)?);
         let mut values: Vec<&str> = list.split(',').map(str::trim).collect();
-        if !matches!(operator, "in" | "notin") || words.next().is_some() || !is_label_key(key) || !values.iter().all(|v| is_label_value(v)) {
+        if !matches!(operator, "in" | "notin") || words.next().is_some() || !is_label_key(key) || !values.iter().all(|v| is_label_value(v))
+        {
             return Err(bad());
         }
         values.sort_unstable();

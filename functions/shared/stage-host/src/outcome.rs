@@ -40,11 +40,7 @@ pub(crate) struct Ending {
 }
 
 /// Reads an answer.
-pub(crate) async fn ending(
-    answer: Result<Outcome, Failure>,
-    session: &Session,
-    log: &mut LogSink,
-) -> Result<Ending, Broken> {
+pub(crate) async fn ending(answer: Result<Outcome, Failure>, session: &Session, log: &mut LogSink) -> Result<Ending, Broken> {
     let kept = || session.call.checkpoint.clone();
     let last = |end| Ending { end, checkpoint: kept(), progress: None };
     let adopt = session.call.grant.adopt_sender;
@@ -141,7 +137,10 @@ fn results(results: Results, may_adopt: bool, log: &mut LogSink) -> Result<StepR
 fn failed(failure: Failure, may_adopt: bool, log: &mut LogSink) -> Result<StepFailure, Broken> {
     let Failure { code, message, retryable, retry_after_ms, blame, results: left, details: more } = failure;
     if !is_code(&code) {
-        return broken(format!("{:?} is not the code of a failure: small letters, digits and single hyphens", clean(&code, NAME_BYTES_MAX)));
+        return broken(format!(
+            "{:?} is not the code of a failure: small letters, digits and single hyphens",
+            clean(&code, NAME_BYTES_MAX)
+        ));
     }
     Ok(StepFailure {
         code,

@@ -21,7 +21,8 @@ const HOSTCALL_BYTES_MAX: usize = 4 << 20;
 /// Resources a component may hold at one time.
 const HANDLES_MAX: usize = 1_000;
 /// Limits of `describe` and `validate`: little time, and the memory that the largest languages need to start.
-const QUIET_MS_MAX: u64 = 1_000;
+const DESCRIBE_MS_MAX: u64 = 5_000;
+const VALIDATE_MS_MAX: u64 = 2_000;
 const QUIET_MEMORY_BYTES_MAX: u64 = 256 << 20;
 /// Most findings of `validate`.
 const FINDINGS_MAX: usize = 200;
@@ -45,9 +46,7 @@ fn store(host: &WasmHost, limits: &StepLimits, state: StepState) -> Store<StepSt
     store.set_epoch_deadline(1);
     let until = Instant::now() + Duration::from_millis(limits.step_ms_max);
     // Each tick it lets others run, so that it can also be dropped while it computes; at its deadline it is stopped.
-    store.epoch_deadline_callback(move |_| {
-        Ok(if Instant::now() >= until { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
-    });
+    store.epoch_deadline_callback(move |_| Ok(if Instant::now() >= until { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) }));
     store
 }
 
@@ -71,10 +70,7 @@ async fn within<T>(
     }
 }
 
-async fn instantiate(
-    loaded: &Loaded,
-    store: &mut Store<StepState>,
-) -> wasmtime::Result<(wasmtime::component::Instance, lifecycle::Guest)> {
+async fn instantiate(loaded: &Loaded, store: &mut Store<StepState>) -> wasmtime::Result<(wasmtime::component::Instance, lifecycle::Guest)> {
     let instance = loaded.pre.instantiate_async(&mut *store).await?;
     store.data_mut().limiter.instantiated();
     let guest = loaded.lifecycle.load(&mut *store, &instance)?;
@@ -136,7 +132,11 @@ pub(crate) async fn quiet(
     what: Quiet<'_>,
 ) -> Result<(String, Vec<(String, String)>), StepFault> {
     let loaded = host.library.get(cwasm_sha256).await?;
-    let limits = StepLimits { step_ms_max: QUIET_MS_MAX, memory_bytes_max: QUIET_MEMORY_BYTES_MAX, ..StepLimits::default() };
+    let step_ms_max = match what {
+        Quiet::Describe => DESCRIBE_MS_MAX,
+        Quiet::Validate(_) => VALIDATE_MS_MAX,
+    };
+    let limits = StepLimits { step_ms_max, memory_bytes_max: QUIET_MEMORY_BYTES_MAX, ..StepLimits::default() };
     let mut store = store(host, &limits, StepState::new(&limits, seed, seed, None));
     within(host, &mut store, async |store| {
         let (_, guest) = instantiate(&loaded, store).await?;

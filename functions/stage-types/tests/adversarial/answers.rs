@@ -1,8 +1,8 @@
 //! Answers that break the contract.
 
+use crate::bench::{Bench, fault};
 use crate::guest::Guest;
 use crate::parts::Setup;
-use crate::{Bench, fault};
 use app::ports::StepEnd;
 use model::component::StepLimits;
 

@@ -1,8 +1,8 @@
 //! What is handed in as a component, and what lies where compiled ones should.
 
+use crate::bench::{Bench, refusal};
 use crate::guest::{Guest, MANIFEST};
 use crate::parts::Setup;
-use crate::{Bench, refusal};
 use app::ports::StageHost;
 use model::component::StageType;
 use sha2::{Digest, Sha256};

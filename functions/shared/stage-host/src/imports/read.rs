@@ -57,13 +57,7 @@ pub(super) async fn get(
     Ok(masked(live, fields).to_string())
 }
 
-pub(super) async fn list(
-    session: &Session,
-    at: &Target,
-    query: &Selector,
-    fields: &[String],
-    seen: &mut Vec<Seen>,
-) -> Result<Page, Error> {
+pub(super) async fn list(session: &Session, at: &Target, query: &Selector, fields: &[String], seen: &mut Vec<Seen>) -> Result<Page, Error> {
     let selection = selection(session, &["list-objects"], Purpose::Read, at, query).await?;
     let (namespace, token) = selection.turn(query.continue_.as_deref())?;
     let limit = if query.limit == 0 { PAGE_DEFAULT } else { query.limit.min(PAGE_MAX) };
@@ -195,10 +189,8 @@ pub(super) async fn pod_logs(session: &Session, at: &Target, pod: &str, opts: &L
     let what = ObjectRef { api_version: "v1".into(), kind: "Pod".into(), name: pod.to_owned(), namespace: None };
     let (access, key) = session.gate().key(&["pod-logs"], Purpose::Read, at, &what).await?;
     let container = opts.container.clone().filter(|c| !c.is_empty());
-    if let Some(container) = &container {
-        if !names::is_namespace(container) {
-            return Err(Error::Invalid(format!("{container:?} is not the name of a container")));
-        }
+    if let Some(container) = container.as_deref().filter(|c| !names::is_namespace(c)) {
+        return Err(Error::Invalid(format!("{container:?} is not the name of a container")));
     }
     let query = LogQuery {
         container,

@@ -52,9 +52,8 @@ async fn everything_read_is_remembered_for_watches() {
         let (api_version, kind, namespace) = ("v1".into(), "Pod".into(), Some("shop".into()));
         WatchKey::Object(app::ports::ObjectKey { api_version, kind, namespace, name: name.into() })
     };
-    let version = |state: &crate::state::StepState, key| {
-        state.session.as_ref().unwrap().watches.specs("prod", key).pop().unwrap().resource_version
-    };
+    let version =
+        |state: &crate::state::StepState, key| state.session.as_ref().unwrap().watches.specs("prod", key).pop().unwrap().resource_version;
     assert_eq!(version(&state, key("web-1")).as_deref(), Some("12"));
     state.list_objects(at(Some("shop")), pods(None, 5), Vec::new()).await.unwrap().unwrap();
     assert_eq!(version(&state, key("web-1")).as_deref(), Some("77"));
@@ -63,13 +62,8 @@ async fn everything_read_is_remembered_for_watches() {
 
 #[tokio::test]
 async fn resolve_shows_only_granted_kinds() {
-    let kind = |kind: &str| KindInfo {
-        api_version: "apps/v1".into(),
-        kind: kind.into(),
-        plural: "x".into(),
-        namespaced: true,
-        scalable: true,
-    };
+    let kind =
+        |kind: &str| KindInfo { api_version: "apps/v1".into(), kind: kind.into(), plural: "x".into(), namespaced: true, scalable: true };
     let cluster = ScriptedCluster { kinds: vec![kind("Deployment")], ..Default::default() };
     let setup = Setup { cluster: cluster.into(), ..Setup::default() };
     let mut state = setup.state();

@@ -3,17 +3,17 @@
 
 use app::ports::{
     AccountAccess, Applied, ApplyOptions, Cluster, ClusterError, Export, JournalError, KindInfo, ListQuery, LogQuery, ObjectKey,
-    ObjectPage, Rollout, RunInfo, StepCall, StepJournal, StepMode, StepScope, TraceEntry, Verified, VerifyNeeds, Wake, WatchKey,
-    WatchSpec,
+    ObjectPage, Rollout, RunInfo, StepCall, StepJournal, StepMode, StepScope, TraceEntry, Verified, VerifyNeeds, Wake, WatchKey, WatchSpec,
 };
 use async_trait::async_trait;
 use model::account::{ClusterConnection, ClusterCredentials};
-use model::problem::Problem;
 use model::component::{Grant, KubernetesGrant, StepLimits};
+use model::problem::Problem;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
 
 /// A cluster that remembers what it was asked.
 #[derive(Default)]
@@ -26,6 +26,8 @@ pub(crate) struct ScriptedCluster {
     pub(crate) kinds: Vec<KindInfo>,
     /// `get` of this name never answers.
     pub(crate) hangs: Option<String>,
+    /// Told when it hangs.
+    pub(crate) hanging: Notify,
     pub(crate) version: Mutex<u64>,
 }
 
@@ -80,6 +82,7 @@ impl Cluster for ScriptedCluster {
         let place = place(&what.kind, what.namespace.as_deref(), &what.name);
         self.asked(format!("get {place}"));
         if self.hangs.as_ref() == Some(&what.name) {
+            self.hanging.notify_one();
             std::future::pending::<()>().await;
         }
         self.objects.lock().unwrap().get(&place).cloned().ok_or(ClusterError::NotFound(place))
@@ -88,7 +91,11 @@ impl Cluster for ScriptedCluster {
     async fn list(&self, _: &ClusterConnection, query: &ListQuery) -> Result<ObjectPage, ClusterError> {
         let ListQuery { kind, namespace, labels, limit, continue_token, .. } = query;
         let namespace = namespace.as_deref().unwrap_or("-");
-        self.asked(format!("list {kind}/{namespace} {} {limit} {}", labels.as_deref().unwrap_or(""), continue_token.as_deref().unwrap_or("")));
+        self.asked(format!(
+            "list {kind}/{namespace} {} {limit} {}",
+            labels.as_deref().unwrap_or(""),
+            continue_token.as_deref().unwrap_or("")
+        ));
         let beginning = format!("{kind}/{namespace}/");
         let objects = self.objects.lock().unwrap();
         let items = objects.iter().filter(|(k, _)| k.starts_with(&beginning)).map(|(_, v)| v.clone()).collect();
@@ -249,11 +256,8 @@ impl Setup {
             tls_server_name: None,
             credentials: ClusterCredentials::Token("never shown".into()),
         };
-        let access = AccountAccess {
-            connection: Arc::new(connection),
-            namespaces: texts(&self.namespaces),
-            extra_kinds: texts(&self.extra_kinds),
-        };
+        let access =
+            AccountAccess { connection: Arc::new(connection), namespaces: texts(&self.namespaces), extra_kinds: texts(&self.extra_kinds) };
         let verbs = self.verbs.iter().map(|v| (*v).to_owned()).collect();
         let kubernetes = KubernetesGrant { api_groups: vec!["*".into()], kinds: vec!["*".into()], verbs };
         StepCall {

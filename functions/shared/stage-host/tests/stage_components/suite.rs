@@ -1,11 +1,15 @@
 //! The real components, precompiled by the compiler's binary and run by a host without one, on a scripted cluster.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what helps a test may panic as the test may"
+)]
 
-#[allow(dead_code, reason = "shared with other suites, which use other parts of it")]
-mod parts;
-
+use crate::parts::{MemoryJournal, Setup, manifest};
 use app::ports::{StageHost, StepCall, StepEnd, StepFault, StepReport, Wake, WatchKey};
 use model::component::StageType;
-use parts::{MemoryJournal, Setup, manifest};
 use serde_json::{Value, json};
 use stage_host::{HostOptions, WasmHost, engine_fingerprint};
 use std::sync::Arc;
@@ -59,7 +63,10 @@ async fn rows_are_for_this_engine() {
     assert_eq!(names, ["deployManifest", "manualJudgment", "wait"]);
     for row in &bench.types {
         assert_eq!(row.engine, engine_fingerprint());
-        assert_eq!(bench.host.describe(&row.cwasm_sha256, 3).await.map(|t| serde_json::from_str::<Value>(&t).unwrap()), Ok(row.manifest.clone()));
+        assert_eq!(
+            bench.host.describe(&row.cwasm_sha256, 3).await.map(|t| serde_json::from_str::<Value>(&t).unwrap()),
+            Ok(row.manifest.clone())
+        );
     }
 }
 
