@@ -362,7 +362,7 @@ async fn two_who_look_at_once_start_the_same() {
     let (one, other) = tokio::join!(world.process("t", &id), world.process("t", &id));
     one.unwrap();
     other.unwrap();
-    assert_eq!(world.starter.started(), [id.clone()]);
+    assert_eq!(world.starter.started(), std::slice::from_ref(&id));
     assert!(matches!(world.state(&id).await, DeliveryState::Started { .. }));
 }
 

@@ -289,6 +289,10 @@ impl World {
         self.host.calls.lock().unwrap().iter().map(|(stage, seq, _)| (stage.clone(), *seq)).collect()
     }
 
+    fn settings(&self, call: usize) -> Value {
+        self.host.calls.lock().unwrap()[call].2.clone()
+    }
+
     fn writes(&self) -> u32 {
         self.table.writes.load(Ordering::SeqCst)
     }
@@ -307,10 +311,8 @@ async fn a_chain_runs_to_its_end_with_resolved_settings() {
     let detail = world.detail(&started.execution).await;
     assert_eq!(detail.status, Status::Succeeded);
     assert_eq!(world.calls(), [("1".to_owned(), 0), ("2".to_owned(), 0)]);
-    let calls = world.host.calls.lock().unwrap();
-    assert_eq!(calls[0].2["image"], "web:1.2");
-    assert_eq!(calls[1].2["see"], "it", "an output of the stage before, by its bare name");
-    drop(calls);
+    assert_eq!(world.settings(0)["image"], "web:1.2");
+    assert_eq!(world.settings(1)["see"], "it", "an output of the stage before, by its bare name");
     assert_eq!(world.writes(), 1 + 1 + 3, "start, take, then one commit a transition");
     let order = load::<OrderRow>(world.ports.table.as_ref(), &keys::order(&started.orders[0].project, 1)).await.unwrap().unwrap().0;
     assert_eq!((order.status, order.order.execution), (Status::Succeeded, started.execution.clone()));
@@ -558,8 +560,7 @@ async fn large_outputs_go_to_a_blob_and_come_back() {
     });
     let started = world.prepare(two_in_a_row()).await.unwrap();
     assert_eq!(world.advance(&started.execution).await, Rest::Ended);
-    let calls = world.host.calls.lock().unwrap();
-    assert_eq!(calls[1].2["see"].as_str().unwrap().len(), 100_000);
+    assert_eq!(world.settings(1)["see"].as_str().unwrap().len(), 100_000);
 }
 
 #[tokio::test]
