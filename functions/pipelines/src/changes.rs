@@ -12,9 +12,9 @@ use utoipa::{IntoParams, ToSchema};
 #[into_params(parameter_in = Query)]
 pub(crate) struct ChangesParams {
     /// Topics: `execution:<id>`, `orders:<project>`, `application:<name>`, `account:<name>`, `applications`, …
-    #[param(min_items = 1, max_items = 50)]
+    #[param(min_items = 1, max_items = 50, inline)]
     #[expect(dead_code, reason = "describes the query; the query is read pair by pair, since a topic stands in it many times")]
-    topic: Vec<String>,
+    topic: Vec<Topic>,
     /// `cursor` of the answer before; without it the answer comes at once, with the cursor of now.
     #[param(pattern = "^[0-9]{1,19}$")]
     #[expect(dead_code, reason = "describes the query")]
@@ -24,6 +24,11 @@ pub(crate) struct ChangesParams {
     #[expect(dead_code, reason = "describes the query")]
     hold: Option<u8>,
 }
+
+/// Names something to follow.
+#[derive(Deserialize, ToSchema)]
+#[schema(min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9:._-]+$")]
+struct Topic(#[expect(dead_code, reason = "describes the query")] String);
 
 /// Something that changed.
 #[derive(Serialize, ToSchema)]

@@ -11,12 +11,18 @@ fn typed(kind: Type, description: &str) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(kind).description(Some(description))
 }
 
-fn text(description: &str, bytes_max: usize) -> Object {
-    typed(Type::String, description).max_length(Some(bytes_max)).build()
+fn text(description: &str) -> ObjectBuilder {
+    typed(Type::String, description)
 }
 
 fn flag(description: &str) -> Object {
     typed(Type::Boolean, description).default(Some(Value::Bool(false))).build()
+}
+
+/// One of these types; any when there are none.
+fn loose(kinds: &[Type], description: &str) -> ObjectBuilder {
+    let kinds = if kinds.is_empty() { SchemaType::AnyValue } else { SchemaType::from_iter(kinds.iter().cloned()) };
+    ObjectBuilder::new().schema_type(kinds).description(Some(description))
 }
 
 fn open(description: &str) -> ObjectBuilder {
@@ -24,12 +30,11 @@ fn open(description: &str) -> ObjectBuilder {
     typed(Type::Object, description).additional_properties(Some(any))
 }
 
-fn list(of: Object, description: &str) -> Schema {
-    Schema::Array(ArrayBuilder::new().items(RefOr::T(Schema::Object(of))).description(Some(description)).build())
-}
-
-fn loose(kinds: &[Type], description: &str) -> Object {
-    ObjectBuilder::new().schema_type(SchemaType::from_iter(kinds.iter().cloned())).description(Some(description)).build()
+/// A list that may also be `null`, which means that it is empty.
+fn list(of: ObjectBuilder, description: &str) -> Schema {
+    let items = RefOr::T(Schema::Object(of.build()));
+    let kinds = SchemaType::from_iter([Type::Array, Type::Null]);
+    Schema::Array(ArrayBuilder::new().schema_type(kinds).items(items).description(Some(description)).build())
 }
 
 /// An application: every field of the form, and any other key.
@@ -40,11 +45,10 @@ impl PartialSchema for ApplicationDocument {
         let name = typed(Type::String, "Unique; compared ignoring case.").pattern(Some("^[A-Za-z][A-Za-z0-9-]*$")).max_length(Some(63));
         let providers = typed(Type::String, "Comma list; `kubernetes` is what is served.")
             .pattern(Some("^ *[A-Za-z0-9_-]+ *(, *[A-Za-z0-9_-]+ *)*$"))
-            .max_length(Some(1_000))
             .default(Some(Value::String("kubernetes".to_owned())));
         let port = typed(Type::Integer, "Builds links to instances.").minimum(Some(0)).maximum(Some(65_535)).default(Some(80.into()));
         let groups = |what: &str| {
-            let name = RefOr::T(Schema::Object(typed(Type::String, "A group's or user's name.").max_length(Some(255)).build()));
+            let name = RefOr::T(Schema::Object(text("A group's or user's name.").build()));
             Schema::Array(ArrayBuilder::new().items(name).max_items(Some(100)).description(Some(what)).build())
         };
         let permissions = typed(Type::Object, "Which groups may do what; an empty list leaves it to the role.")
@@ -53,8 +57,8 @@ impl PartialSchema for ApplicationDocument {
             .property("EXECUTE", groups("Start, judge and cancel its executions."));
         let object = open("An application; keys that are not known are kept.")
             .property("name", name)
-            .property("description", text("For people.", 4_096))
-            .property("email", text("The owner's.", 255))
+            .property("description", text("For people.").max_length(Some(4_096)))
+            .property("email", text("The owner's.").max_length(Some(255)))
             .property("cloudProviders", providers)
             .property("platformHealthOnly", flag("Judge instances by the cloud's own health only."))
             .property("platformHealthOnlyShowOverride", flag("Offer a switch for the above in each operation."))
@@ -82,28 +86,31 @@ pub(crate) struct PipelineDocument;
 
 impl PartialSchema for PipelineDocument {
     fn schema() -> RefOr<Schema> {
+        let ref_id = || loose(&[Type::String, Type::Number, Type::Null], "Unique within the pipeline; give one to all stages or to none.");
         let stage = open("A stage: settings of its type beside these.")
-            .property("refId", loose(&[Type::String, Type::Integer], "Unique within the pipeline; give one to all stages or to none."))
-            .property("type", text("Which stage type.", 255))
-            .property("name", text("Shown, and the key for look-ups.", 255))
-            .property(
-                "requisiteStageRefIds",
-                list(loose(&[Type::String, Type::Integer], "A refId."), "Stages that must end well before it starts."),
-            );
+            .property("refId", ref_id())
+            .property("type", text("Which stage type.").min_length(Some(1)))
+            .property("name", loose(&[], "Shown, and the key for look-ups."))
+            .property("requisiteStageRefIds", list(loose(&[], "A refId."), "Stages that must end well before it starts."))
+            .required("type");
         let trigger = open("A trigger: settings of its type beside these.")
-            .property("type", text("`docker`, …", 255))
-            .property("enabled", typed(Type::Boolean, "Off, it never fires.").default(Some(Value::Bool(true))).build())
-            .property("id", text("Made by the server.", 63));
+            .property("type", text("`docker`, …").min_length(Some(1)))
+            .property("enabled", typed(Type::Boolean, "Off, it never fires.").default(Some(Value::Bool(true))))
+            .property("id", text("Made by the server."))
+            .required("type");
+        let parameter = open("A parameter.").property("name", text("Key under `parameters`.").min_length(Some(1))).required("name");
+        let artifact =
+            open("An expected artifact.").property("id", text("Named by triggers and stages.").min_length(Some(1))).required("id");
         let object = open("A pipeline as Spinnaker writes it; keys that are not known are kept.")
-            .property("application", text("Owning application; the address says it when it is left out.", 63))
-            .property("name", text("Unique within the application, ignoring case.", 255))
-            .property("id", text("Made by the server.", 63))
-            .property("index", loose(&[Type::Integer], "Place in lists."))
-            .property("disabled", loose(&[Type::Boolean, Type::String], "Any start is refused."))
-            .property("stages", list(stage.build(), "The graph's nodes."))
-            .property("triggers", list(trigger.build(), "What starts it."))
-            .property("parameterConfig", list(open("A parameter.").build(), "What may or must be given to start it."))
-            .property("expectedArtifacts", list(open("An expected artifact.").build(), "What must be bound to start it."));
+            .property("application", loose(&[Type::String, Type::Null], "Owning application; the address says it when it is left out."))
+            .property("name", loose(&[Type::String, Type::Null], "Unique within the application, ignoring case.").max_length(Some(255)))
+            .property("id", loose(&[], "Made by the server."))
+            .property("index", loose(&[], "Place in lists, a whole number."))
+            .property("disabled", loose(&[], "Any start is refused; `true`, or the text."))
+            .property("stages", list(stage, "The graph's nodes."))
+            .property("triggers", list(trigger, "What starts it."))
+            .property("parameterConfig", list(parameter, "What may or must be given to start it."))
+            .property("expectedArtifacts", list(artifact, "What must be bound to start it."));
         RefOr::T(Schema::Object(object.build()))
     }
 }

@@ -89,13 +89,15 @@ pub(crate) struct TokenBody {
     role: Role,
     /// Groups, as applications and judgments name them.
     #[serde(default)]
-    groups: BTreeSet<GroupName>,
+    #[schema(max_items = 50)]
+    groups: Vec<GroupName>,
     /// When it stops working, milliseconds since 1970; never when it is left out.
+    #[schema(maximum = 253_402_300_799_999_u64)]
     expires_ms: Option<Millis>,
 }
 
 /// Name of a group.
-#[derive(Deserialize, ToSchema, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Deserialize, ToSchema)]
 #[schema(min_length = 1, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._@-]*$")]
 pub(crate) struct GroupName(String);
 

@@ -191,7 +191,7 @@ fn check(application: &Application) -> Result<(), AppError> {
         problems.error("/email", "too-long", format!("at most {EMAIL_BYTES_MAX} bytes"));
     }
     let provider = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-    if !application.cloud_providers.split(',').all(|p| provider(p.trim())) {
+    if !application.cloud_providers.split(',').all(|p| provider(p.trim_matches(' '))) {
         problems.error("/cloudProviders", "cloud-providers-invalid", "a comma list such as `kubernetes`");
     }
     let permissions = &application.permissions;

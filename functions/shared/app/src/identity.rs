@@ -19,6 +19,8 @@ pub const TOKEN_PREFIX: &str = "wb_";
 const TOKEN_BYTES_MAX: usize = 256;
 /// Most groups of a token.
 pub const GROUPS_MAX: usize = 50;
+/// Latest end of a token: the last instant of the year 9999.
+pub const EXPIRES_MS_MAX: Millis = 253_402_300_799_999;
 const NAME_BYTES_MAX: usize = 63;
 const TRIES_MAX: usize = 5;
 const TOKENS: &str = "TOKENS";
@@ -183,6 +185,9 @@ fn check(new: &NewToken, now: Millis) -> Result<(), AppError> {
     if new.expires_ms.is_some_and(|at| at <= now) {
         problems.error("/expiresMs", "in-the-past", "the token would not work at all");
     }
+    if new.expires_ms.is_some_and(|at| at > EXPIRES_MS_MAX) {
+        problems.error("/expiresMs", "too-late", "a token ends before the year 10000; leave it out for one that never does");
+    }
     if problems.has_errors() { Err(AppError::Invalid(problems.into_vec())) } else { Ok(()) }
 }
 
@@ -333,6 +338,14 @@ mod tests {
         let AppError::Invalid(problems) = b.create(bad).await.unwrap_err() else { panic!() };
         let pointers: Vec<&str> = problems.iter().map(|p| p.pointer.as_str()).collect();
         assert_eq!(pointers, ["/name", "/groups/0", "/expiresMs"]);
+    }
+
+    #[tokio::test]
+    async fn a_token_ends_some_day_or_never() {
+        let b = bench();
+        let mut late = new("x", Role::Developer);
+        late.expires_ms = Some(EXPIRES_MS_MAX + 1);
+        assert!(matches!(b.create(late).await, Err(AppError::Invalid(list)) if list[0].code == "too-late"));
     }
 
     #[tokio::test]

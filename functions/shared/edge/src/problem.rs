@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use model::problem::Problem as Found;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::ops::Deref;
 use utoipa::ToSchema;
 
 /// The media type of problem documents.
@@ -39,10 +40,11 @@ impl From<Found> for ProblemItem {
     }
 }
 
-/// A problem document (RFC 9457).
+/// A problem document as it is sent (RFC 9457).
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Problem)]
 #[serde(rename_all = "camelCase")]
-pub struct Problem {
+pub struct Document {
     /// Always `about:blank`: what went wrong is told by `code`.
     #[serde(rename = "type")]
     #[schema(value_type = String)]
@@ -66,20 +68,32 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Value::is_null")]
     #[schema(value_type = FreeJson, required = false)]
     pub data: Value,
-    /// For our log only.
-    #[serde(skip)]
-    #[schema(ignore)]
+}
+
+/// A failure on its way to the caller: the document, headers, and what only our own log may say.
+#[derive(Debug, Clone)]
+pub struct Problem(Box<Told>);
+
+#[derive(Debug, Clone)]
+struct Told {
+    document: Document,
     inside: Option<String>,
-    #[serde(skip)]
-    #[schema(ignore)]
     headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Deref for Problem {
+    type Target = Document;
+
+    fn deref(&self) -> &Document {
+        &self.0.document
+    }
 }
 
 impl Problem {
     /// A problem with a code and words for people.
     #[must_use]
     pub fn new(status: StatusCode, code: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
+        let document = Document {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
@@ -88,9 +102,8 @@ impl Problem {
             trace_id: None,
             errors: Vec::new(),
             data: Value::Null,
-            inside: None,
-            headers: Vec::new(),
-        }
+        };
+        Self(Box::new(Told { document, inside: None, headers: Vec::new() }))
     }
 
     /// A problem of a part of the request, 422.
@@ -116,43 +129,49 @@ impl Problem {
     /// The same problem with data for machines.
     #[must_use]
     pub fn with(mut self, data: Value) -> Self {
-        self.data = data;
+        self.0.document.data = data;
         self
     }
 
     /// The same problem with everything found wrong.
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<ProblemItem>) -> Self {
-        self.errors = errors;
+        self.0.document.errors = errors;
         self
     }
 
     /// The same problem with a header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+        self.0.headers.push((name, value));
         self
     }
 
     /// The same problem with text for our own log.
     #[must_use]
     pub fn with_inside(mut self, inside: impl Into<String>) -> Self {
-        self.inside = Some(inside.into());
+        self.0.inside = Some(inside.into());
         self
     }
 
     /// The text for our own log.
     pub(crate) fn inside(&self) -> Option<&str> {
-        self.inside.as_deref()
+        self.0.inside.as_deref()
     }
 
-    pub(crate) fn status(&self) -> StatusCode {
+    /// The same problem with the id of its request.
+    pub(crate) fn with_trace(mut self, id: &str) -> Self {
+        self.0.document.trace_id = Some(id.to_owned());
+        self
+    }
+
+    fn status_code(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     pub(crate) fn render(&self) -> Vec<u8> {
         // A document of plain values always serialises.
-        serde_json::to_vec(self).unwrap_or_default()
+        serde_json::to_vec(&self.0.document).unwrap_or_default()
     }
 }
 
@@ -184,10 +203,10 @@ impl From<AppError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = (self.status(), self.render()).into_response();
+        let mut response = (self.status_code(), self.render()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        for (name, value) in &self.headers {
+        for (name, value) in &self.0.headers {
             headers.append(name.clone(), value.clone());
         }
         // The outermost layer writes the document anew, with the trace id, and logs what is inside.

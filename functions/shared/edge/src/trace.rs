@@ -51,8 +51,8 @@ fn finish(mut response: Response, trace: &TraceId) -> Response {
     let status = response.status();
     let problem = response.extensions_mut().remove::<Problem>();
     let failed = status.is_client_error() || status.is_server_error();
-    if let Some(mut problem) = problem.or_else(|| failed.then(|| Problem::of_status(status))) {
-        problem.trace_id = Some(trace.0.clone());
+    if let Some(problem) = problem.or_else(|| failed.then(|| Problem::of_status(status))) {
+        let problem = problem.with_trace(&trace.0);
         if status.is_server_error() {
             tracing::error!(code = problem.code, inside = problem.inside(), "request failed");
         } else if let Some(inside) = problem.inside() {

@@ -20,6 +20,9 @@ pub struct Permissions {
     /// Start, judge and cancel its executions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub execute: Vec<String>,
+    /// Keys that Waybill does not know, kept and returned unchanged.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 /// An application: every field of the creation form, and any other key kept as it came.
@@ -111,13 +114,17 @@ mod tests {
     use super::*;
 
     fn flaskapp() -> Application {
-        serde_json::from_value(serde_json::json!({"name": "flaskapp", "repoSlug": "x", "permissions": {"EXECUTE": ["ops"]}})).unwrap()
+        serde_json::from_value(
+            serde_json::json!({"name": "flaskapp", "repoSlug": "x", "permissions": {"EXECUTE": ["ops"], "CREATE": ["x"]}}),
+        )
+        .unwrap()
     }
 
     #[test]
     fn unknown_keys_are_kept() {
         let back = serde_json::to_value(flaskapp()).unwrap();
         assert_eq!(back["repoSlug"], "x");
+        assert_eq!(back["permissions"]["CREATE"], serde_json::json!(["x"]));
         assert_eq!(back["instancePort"], 80);
         assert_eq!(back["cloudProviders"], "kubernetes");
     }
