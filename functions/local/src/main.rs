@@ -1,2 +1,7 @@
-//! waybill.
-fn main() {}
+//! `waybill`: every function in one process, and the client.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    local::main()
+}

@@ -1,1 +1,76 @@
-//! orchestrator.
+//! The step orchestrator: the only one that moves executions and the only one that talks to clusters.
+//!
+//! A hint says what to look at. Every target has at most one task in this process, and a mailbox; a second hint for a live
+//! target only posts there. Nothing is remembered here: whatever is lost comes back through the table's `due` index. It
+//! holds no queue, no HTTP and no compiler, and it never decides what an execution does next.
+
+mod dispatch;
+mod mailbox;
+mod work;
+
+pub use work::Ports;
+
+use app::error::AppError;
+use app::ports::Hint;
+use dispatch::{Dispatcher, Limits};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use work::Worker;
+
+/// Most keys of the `due` index that one tick looks at.
+const DUE_A_TICK_MAX: usize = 10_000;
+
+/// Moves executions, starts what pushes ask for, verifies accounts.
+pub struct Orchestrator {
+    ports: Ports,
+    dispatcher: Arc<Dispatcher<Worker>>,
+}
+
+impl Orchestrator {
+    /// An orchestrator at rest: it does nothing until it is hinted at something.
+    #[must_use]
+    pub fn new(ports: Ports) -> Arc<Self> {
+        let worker = Worker::new(ports.clone());
+        let dispatcher = Dispatcher::new(worker, ports.execution.clock.clone(), Limits::default());
+        Arc::new(Self { ports, dispatcher })
+    }
+
+    /// Looks at what the hint names, in a task of its own, unless one is at it: then that one is told. Must be called within
+    /// a tokio runtime. After [`Self::close`] it does nothing.
+    pub fn handle(&self, hint: Hint) {
+        self.dispatcher.handle(hint);
+    }
+
+    /// Looks at everything that is due by `horizon_ms` from now, and says how much that was. What failed lately is left
+    /// alone for a while.
+    ///
+    /// # Errors
+    /// When the `due` index cannot be read: the next tick sees the same.
+    pub async fn tick(&self, horizon_ms: u64) -> Result<usize, AppError> {
+        let execution = &self.ports.execution;
+        let until = execution.clock.now_ms().saturating_add(horizon_ms);
+        let keys = execution.table.due(until, DUE_A_TICK_MAX).await?;
+        // Several items of one execution may be due; it is looked at once.
+        let mut seen = BTreeSet::new();
+        let mut count = 0;
+        for hint in keys.iter().filter_map(work::hint_of) {
+            if seen.insert(format!("{hint:?}")) {
+                count += usize::from(self.dispatcher.offer(hint));
+            }
+        }
+        Ok(count)
+    }
+
+    /// Takes nothing new, lets what is under way come to rest for at most `grace`, then stops it. Gives how many had to be
+    /// stopped: their leases run out by themselves.
+    pub async fn close(&self, grace: Duration) -> usize {
+        self.dispatcher.close(grace).await
+    }
+
+    /// How many targets are being looked at or wait for it.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.dispatcher.live()
+    }
+}

@@ -1,0 +1,56 @@
+//! The words after `waybill`.
+
+use crate::commands::{account, application, execution, order, pipeline, project, token};
+use crate::session::Group;
+use crate::{demo, serve};
+use clap::{Parser, Subcommand};
+
+/// Continuous delivery for Kubernetes: the server, and its client.
+#[derive(Debug, Parser)]
+#[command(name = "waybill", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server: every function in this process, on a folder.
+    Serve(serve::Options),
+    /// Release orders: submit, list, show.
+    Order(Group<order::Command>),
+    /// Executions: list, show, follow, judge, cancel, log.
+    Execution(Group<execution::Command>),
+    /// Cloud and registry accounts.
+    Account(Group<account::Command>),
+    /// Applications.
+    App(Group<application::Command>),
+    /// Projects, and which applications are bound to them.
+    Project(Group<project::Command>),
+    /// Pipelines, their revisions and triggers.
+    Pipeline(Group<pipeline::Command>),
+    /// Tokens that people and programs sign in with.
+    Token(Group<token::Command>),
+    /// Carry the whole flaskapp story out through the API, from accounts to release orders.
+    Demo(Box<demo::Options>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_words_do_not_contradict_each_other() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn where_the_server_is_may_be_said_at_the_end() {
+        let words = ["waybill", "order", "show", "cd-demo", "7", "--server", "http://h", "--json"];
+        assert!(Arguments::try_parse_from(words).is_ok());
+        let error = Arguments::try_parse_from(["waybill", "order", "show", "cd-demo"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(Arguments::try_parse_from(["waybill", "order", "show", "cd-demo", "seven"]).is_err());
+    }
+}
