@@ -6,7 +6,7 @@ use crate::{BODY_BYTES_MAX, Ports, signature};
 use app::pushes::{Event, Hook, Received, Receiving, Verdict, find_hook, receive};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use edge::problem::PROBLEM_JSON;
+use edge::problem::{Document, PROBLEM_JSON};
 use edge::wire::FreeJson;
 use edge::{Json, Params, Problem};
 use http::StatusCode;
@@ -110,7 +110,7 @@ impl IntoResponses for HookProblems {
             (500, "Something went wrong on our side."),
             (503, "Not stored: send it again."),
         ];
-        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(Problem::name()))).build();
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(Document::name()))).build();
         let response = |what: &str| ResponseBuilder::new().description(what).content(PROBLEM_JSON, content.clone()).build();
         list.into_iter().map(|(status, what)| (status.to_string(), RefOr::T(response(what)))).collect()
     }
@@ -121,7 +121,7 @@ impl IntoResponses for HookProblems {
 /// Understands the notifications of Docker Distribution, Harbor and Tencent TCR Enterprise (both formats), and CODING
 /// (WebHook v2 and Service Hook). The token in the path names the trigger; where the trigger has a secret, the request must be
 /// signed with it as well. Every 2xx answer means that all that fits the trigger is stored.
-#[utoipa::path(post, path = "/hooks/images/{token}", tag = "hooks", security(()), params(HookPath),
+#[utoipa::path(post, path = "/hooks/registry/{token}", tag = "hooks", security(()), params(HookPath),
     request_body(content((FreeJson = "application/json"), (HookForm = "application/x-www-form-urlencoded")),
         description = "The sender's notification, at most 1 MiB."),
     responses(

@@ -69,7 +69,7 @@ impl World {
     }
 
     async fn tell(&self, body: &Value) -> (StatusCode, Value) {
-        let (status, _, answer) = self.send("/hooks/images/hook-t", &[], body.to_string()).await;
+        let (status, _, answer) = self.send("/hooks/registry/hook-t", &[], body.to_string()).await;
         (status, answer)
     }
 
@@ -148,7 +148,7 @@ async fn two_triggers_on_one_repository_are_told_apart() {
     let world = World::new();
     world.sources.add("u", |_| {});
     let body = envelope(vec![event("team/web", Some("1"), 'a')]).to_string();
-    for path in ["/hooks/images/hook-t", "/hooks/images/hook-u"] {
+    for path in ["/hooks/registry/hook-t", "/hooks/registry/hook-u"] {
         let (_, _, answer) = world.send(path, &[], body.clone()).await;
         assert_eq!(verdicts(&answer), ["accepted"]);
     }
@@ -166,7 +166,7 @@ async fn an_envelope_with_nothing_for_us_is_fine() {
     ] {
         assert_eq!(world.tell(&body).await.0, StatusCode::OK, "{body}");
     }
-    let (status, _, _) = world.send("/hooks/images/hook-t", &[("x-coding-event", "ping")], r#"{"zen":"x","hook_id":"1"}"#).await;
+    let (status, _, _) = world.send("/hooks/registry/hook-t", &[("x-coding-event", "ping")], r#"{"zen":"x","hook_id":"1"}"#).await;
     assert_eq!(status, StatusCode::OK);
     assert!(world.queue.0.lock().unwrap().is_empty());
 }
@@ -174,10 +174,10 @@ async fn an_envelope_with_nothing_for_us_is_fine() {
 #[tokio::test]
 async fn what_cannot_be_taken_is_refused() {
     let world = World::new();
-    let hook = "/hooks/images/hook-t";
+    let hook = "/hooks/registry/hook-t";
     let good = envelope(vec![event("team/web", Some("1"), 'a')]).to_string();
-    assert_eq!(world.refused("/hooks/images/forged", &[], good.clone()).await, (404, "not-found".into()));
-    assert_eq!(world.refused(&format!("/hooks/images/{}", "x".repeat(5_000)), &[], good.clone()).await, (404, "not-found".into()));
+    assert_eq!(world.refused("/hooks/registry/forged", &[], good.clone()).await, (404, "not-found".into()));
+    assert_eq!(world.refused(&format!("/hooks/registry/{}", "x".repeat(5_000)), &[], good.clone()).await, (404, "not-found".into()));
     assert_eq!(world.refused(hook, &[], "{").await, (400, "not-json".into()));
     assert_eq!(world.refused(hook, &[], "").await, (400, "not-json".into()));
     assert_eq!(world.refused(hook, &[], "{}").await, (422, "notification-unknown".into()));
@@ -185,8 +185,8 @@ async fn what_cannot_be_taken_is_refused() {
     assert_eq!(world.refused(hook, &[], vec![b' '; BODY_BYTES_MAX + 1]).await, (413, "body-too-large".into()));
     let broken = Body::from_stream(futures::stream::iter([Err::<Vec<u8>, _>(std::io::Error::other("gone"))]));
     assert_eq!(world.refused(hook, &[], broken).await, (400, "body-broken".into()));
-    assert_eq!(world.refused("/hooks/images/", &[], good.clone()).await, (404, "not-found".into()));
-    assert_eq!(world.refused("/hooks/images/%ff", &[], good.clone()).await, (404, "not-found".into()));
+    assert_eq!(world.refused("/hooks/registry/", &[], good.clone()).await, (404, "not-found".into()));
+    assert_eq!(world.refused("/hooks/registry/%ff", &[], good.clone()).await, (404, "not-found".into()));
     world.table.down.store(true, Ordering::SeqCst);
     assert_eq!(world.refused(hook, &[], good).await.0, 503);
 }
@@ -195,7 +195,7 @@ async fn what_cannot_be_taken_is_refused() {
 async fn a_trigger_with_a_secret_wants_signatures() {
     let world = World::new();
     world.sources.add("t", |trigger| trigger["secret"] = json!("topsecret"));
-    let hook = "/hooks/images/hook-t";
+    let hook = "/hooks/registry/hook-t";
     let body = r#"{"ref":"refs/heads/main"}"#;
     let right = "sha1=cb6fba49bef000871f99d16a1ae8bebc85d29174";
     assert_eq!(world.refused(hook, &[], body).await, (403, "signature-missing".into()));
@@ -231,7 +231,7 @@ async fn the_other_senders_reach_the_same_place() {
         ),
     ] {
         let body = if headers.len() > 1 { form.clone() } else { coding.to_string() };
-        let (_, _, answer) = world.send("/hooks/images/hook-c", &headers, body).await;
+        let (_, _, answer) = world.send("/hooks/registry/hook-c", &headers, body).await;
         assert_eq!(verdicts(&answer), [want]);
     }
 }
@@ -239,9 +239,9 @@ async fn the_other_senders_reach_the_same_place() {
 #[tokio::test]
 async fn no_answer_repeats_the_token_or_the_body() {
     let world = World::new();
-    let (_, _, problem) = world.send("/hooks/images/s3cr3t", &[], "{}").await;
+    let (_, _, problem) = world.send("/hooks/registry/s3cr3t", &[], "{}").await;
     assert!(!problem.to_string().contains("s3cr3t"));
-    let (_, _, problem) = world.send("/hooks/images/hook-t", &[], r#"{"password": "s3cr3t""#).await;
+    let (_, _, problem) = world.send("/hooks/registry/hook-t", &[], r#"{"password": "s3cr3t""#).await;
     assert!(!problem.to_string().contains("s3cr3t"));
 }
 
@@ -269,7 +269,7 @@ async fn what_a_trigger_was_told_can_be_read() {
     let sources = Arc::new(StoredSources::without_secrets(edge.table.clone()));
     let nobody = Client::new(assemble(edge.clone(), about(), [router(Ports { edge: edge.clone(), sources, queue })]));
     let body = envelope(vec![event("team/web", Some("1"), 'a'), event("team/api", Some("1"), 'a')]);
-    let told = nobody.post(&format!("/hooks/images/{hook}"), body).await;
+    let told = nobody.post(&format!("/hooks/registry/{hook}"), body).await;
     assert_eq!((told.status, told.json["events"][0]["code"].as_str()), (200, Some("registry-account-missing")));
 
     let path = |trigger: &str| format!("/api/applications/FlaskApp/pipelines/deployTesting/triggers/{trigger}/deliveries");
@@ -309,7 +309,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let kinds = ["application/json", "application/x-www-form-urlencoded", "application/cloudevents+json", "text/plain"];
         let world = World::new();
-        let (status, _, _) = runtime.block_on(world.send("/hooks/images/hook-t", &[("content-type", kinds[kind])], bytes));
+        let (status, _, _) = runtime.block_on(world.send("/hooks/registry/hook-t", &[("content-type", kinds[kind])], bytes));
         prop_assert!([200, 202, 400, 422].contains(&status.as_u16()), "{status}");
     }
 

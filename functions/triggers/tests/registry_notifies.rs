@@ -46,7 +46,7 @@ async fn check(program: Program) {
     let about = About { version: "1".to_owned(), commit: None };
     let served = Served::start(assemble(edge, about, [router(ports)])).await.unwrap();
 
-    let notifications = Some(Notifications { url: served.url("/hooks/images/hook-t"), headers: Vec::new() });
+    let notifications = Some(Notifications { url: served.url("/hooks/registry/hook-t"), headers: Vec::new() });
     let registry = Registry::start(Options { notifications, program, ..Options::default() }).await.unwrap();
     *sources.address.lock().unwrap() = registry.address();
     registry.push_image("team/api", "1.0", b"not for us").await.unwrap();
