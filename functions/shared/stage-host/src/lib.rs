@@ -1,9 +1,9 @@
 //! Runs one step of one stage component: engine settings, linker, limits, grants and trace.
 //!
 //! A component arrives here already compiled; this crate holds no compiler and cannot run a plain `.wasm`. Every step gets a
-//! fresh store and instance, dropped afterwards. All that a component can do goes through [`imports`]: checked against the
-//! grant, the cloud account and the limits before anything leaves the process, and recorded in the step's trace. Nothing here
-//! reads a clock or random bytes for the component, and no secret ever enters it.
+//! fresh store and instance, dropped afterwards. All that a component can do goes through the imports of its contract:
+//! checked against the grant, the cloud account and the limits before anything leaves the process, and recorded in the step's
+//! trace. Nothing here reads a clock or random bytes for the component, and no secret ever enters it.
 
 #[allow(
     missing_docs,
