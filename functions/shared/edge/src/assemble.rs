@@ -1,7 +1,7 @@
 //! Puts the functions' routers together: one OpenAPI document, one set of layers, health and version.
 
 use crate::json::{BODY_BYTES_MAX, Json};
-use crate::problem::{Document, Problem};
+use crate::problem::Problem;
 use crate::responses::ListProblems;
 use crate::trace;
 use crate::wire::FreeJson;
@@ -74,10 +74,10 @@ fn document(version: &str) -> OpenApi {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token from /api/tokens.")).build();
     let mut components = ComponentsBuilder::new()
         .security_scheme("bearer", SecurityScheme::Http(bearer))
-        .schema(Document::name(), Document::schema())
+        .schema(Problem::name(), Problem::schema())
         .schema(FreeJson::name(), FreeJson::schema());
     let mut used = Vec::new();
-    Document::schemas(&mut used);
+    Problem::schemas(&mut used);
     for (name, schema) in used {
         components = components.schema(name, schema);
     }

@@ -130,7 +130,7 @@ mod tests {
 
     async fn refused(content_type: &str, body: impl Into<Body>) -> (u16, String, String) {
         let problem = ask(content_type, body).await.unwrap_err();
-        (problem.status, problem.code, problem.errors.first().map(|e| e.pointer.clone()).unwrap_or_default())
+        (problem.status, problem.code.clone(), problem.errors.first().map(|e| e.pointer.clone()).unwrap_or_default())
     }
 
     #[tokio::test]

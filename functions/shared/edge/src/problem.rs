@@ -9,8 +9,10 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use model::problem::Problem as Found;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::ops::Deref;
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// The media type of problem documents.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -86,6 +88,22 @@ impl Deref for Problem {
 
     fn deref(&self) -> &Document {
         &self.0.document
+    }
+}
+
+impl PartialSchema for Problem {
+    fn schema() -> RefOr<Schema> {
+        Document::schema()
+    }
+}
+
+impl ToSchema for Problem {
+    fn name() -> Cow<'static, str> {
+        Document::name()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Document::schemas(schemas);
     }
 }
 
@@ -221,7 +239,7 @@ mod tests {
 
     fn of(error: AppError) -> (u16, String) {
         let problem = Problem::from(error);
-        (problem.status, problem.code)
+        (problem.status, problem.code.clone())
     }
 
     #[test]

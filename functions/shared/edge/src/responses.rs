@@ -1,6 +1,6 @@
 //! The problem answers that kinds of operations can give, for the OpenAPI document.
 
-use crate::problem::{Document, PROBLEM_JSON};
+use crate::problem::{PROBLEM_JSON, Problem};
 use std::collections::BTreeMap;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
@@ -25,7 +25,7 @@ fn describe(status: u16) -> &'static str {
 }
 
 fn response(status: u16) -> Response {
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(Document::name()))).build();
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(Problem::name()))).build();
     let mut builder = ResponseBuilder::new().description(describe(status)).content(PROBLEM_JSON, content);
     let header = match status {
         401 => Some(("WWW-Authenticate", "How to say who calls: a bearer token.")),

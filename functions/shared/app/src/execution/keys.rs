@@ -44,16 +44,16 @@ pub fn log(id: &ExecutionId, version: u64) -> Key {
     Key::new(partition(id), format!("LOG#{version:012}"))
 }
 
-/// One call of a step's trace.
+/// One call of a step's trace; the step is (run, attempt, seq, retry).
 #[must_use]
-pub fn trace(id: &ExecutionId, run: usize, attempt: u32, seq: u32, index: u32) -> Key {
-    Key::new(partition(id), format!("{}{index:05}", trace_prefix(run, attempt, seq)))
+pub fn trace(id: &ExecutionId, (run, attempt, seq, retry): (usize, u32, u32, u32), index: u32) -> Key {
+    Key::new(partition(id), format!("{}{index:05}", trace_prefix(run, attempt, seq, retry)))
 }
 
 /// All calls of a step's trace.
 #[must_use]
-pub fn trace_prefix(run: usize, attempt: u32, seq: u32) -> String {
-    format!("J#{run:04}#{attempt:04}#{seq:08}#")
+pub fn trace_prefix(run: usize, attempt: u32, seq: u32, retry: u32) -> String {
+    format!("J#{run:04}#{attempt:04}#{seq:08}#{retry:02}#")
 }
 
 /// The attribute of META that says which suspension a stage run is in.

@@ -2,7 +2,7 @@
 
 use super::Stop;
 use super::held::Held;
-use super::journal::{Journal, Of};
+use super::journal::{self, Journal, Of};
 use crate::accounts;
 use crate::error::AppError;
 use crate::execution::plan::PlannedStage;
@@ -24,8 +24,14 @@ pub(crate) async fn prepare(held: &Held, effect: &Effect) -> Result<Result<StepC
     };
     let ports = &held.ports;
     let scope = StageScope::gather(&held.id, &held.plan, *run, &held.stages, ports.blobs.as_ref()).await?;
-    let of = Of { run: *run, attempt: *attempt, seq: *seq };
-    let journal = Journal::open(ports.table.clone(), &held.id, of, &held.meta.fence, held.current.clone()).await?;
+    let into = journal::Into {
+        table: ports.table.clone(),
+        blobs: ports.blobs.clone(),
+        fence: held.meta.fence.clone(),
+        current: held.current.clone(),
+        traces: held.traces.clone(),
+    };
+    let journal = Journal::open(into, &held.id, Of { run: *run, attempt: *attempt, seq: *seq, retry: *retry }).await?;
     let accounts = accounts::open_for(ports.table.as_ref(), ports.sealer.as_ref(), &held.meta.application).await?;
     let params = read(ports.blobs.as_ref(), &data.settings).await?;
     Ok(Ok(StepCall {

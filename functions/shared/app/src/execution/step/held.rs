@@ -43,6 +43,8 @@ pub(crate) struct Held {
     pub(crate) consumed: Vec<String>,
     /// Traces that the next commit makes superfluous.
     pub(crate) forget: Vec<crate::ports::Key>,
+    /// Where traces of steps under way are.
+    pub(crate) traces: super::journal::Traces,
     /// The execution as it was committed last.
     pub(crate) before: engine::Execution,
 }
@@ -101,6 +103,7 @@ impl Held {
             log: LogEntry::default(),
             consumed: Vec::new(),
             forget: Vec::new(),
+            traces: super::journal::Traces::default(),
             before,
         })))
     }
@@ -123,7 +126,7 @@ impl Held {
                 if !expected {
                     return Ok(());
                 }
-                let outcome = outcome::take(self, run, attempt, seq, result, now).await?;
+                let outcome = outcome::take(self, run, attempt, result, now).await?;
                 self.fold(&Event::Stepped { run, attempt, seq, retry, outcome }, now);
             }
             Came::Changed { run, attempt, seq } => self.fold(&Event::Changed { run, attempt, seq }, now),

@@ -1,55 +1,109 @@
 //! A step's trace in the execution's partition. Every write asks whether this worker is still the one.
 
+use crate::error::AppError;
 use crate::execution::keys;
-use crate::ports::{Condition, JournalError, Query, StepJournal, StoreError, Table, TraceEntry, TransactError, Transaction, Write};
+use crate::execution::scope::{keep, read};
+use crate::execution::stored::Kept;
+use crate::ports::{
+    Blobs, Condition, JournalError, Key, Query, StepJournal, StoreError, Table, TraceEntry, TransactError, Transaction, Write,
+};
 use crate::record::{Record, decode, item};
 use async_trait::async_trait;
 use model::id::ExecutionId;
-use std::sync::Arc;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Calls of a step that are read back; a step may make 100.
 const CALLS_MAX: usize = 200;
+/// Entries that are written in one transaction.
+const ENTRIES_A_WRITE_MAX: usize = 60;
 
-impl Record for TraceEntry {
+/// A call as it is stored: a large answer goes to a blob.
+#[derive(Serialize, Deserialize)]
+struct StoredCall {
+    index: u32,
+    call: String,
+    request: String,
+    response: Option<Kept>,
+}
+
+impl Record for StoredCall {
     const SHAPE: &'static str = "trace";
+}
+
+/// Which items each stage run's traces occupy, so that the commit of an outcome can remove them.
+pub(crate) type Traces = Arc<Mutex<BTreeMap<usize, Vec<Key>>>>;
+
+/// Takes what a stage run's traces occupy.
+pub(crate) fn take(traces: &Traces, run: usize) -> Vec<Key> {
+    traces.lock().unwrap_or_else(PoisonError::into_inner).remove(&run).unwrap_or_default()
 }
 
 /// The trace of one step of one worker.
 pub(crate) struct Journal {
     table: Arc<dyn Table>,
+    blobs: Arc<dyn Blobs>,
     id: ExecutionId,
-    run: usize,
-    attempt: u32,
-    seq: u32,
+    of: Of,
     fence: String,
     current: Arc<AtomicBool>,
+    traces: Traces,
     recorded: Vec<TraceEntry>,
 }
 
-/// Which step.
+/// Which step: a repetition after a failure that was committed begins with an empty trace.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Of {
     pub(crate) run: usize,
     pub(crate) attempt: u32,
     pub(crate) seq: u32,
+    pub(crate) retry: u32,
+}
+
+/// What a journal writes to, and as whom.
+pub(crate) struct Into {
+    pub(crate) table: Arc<dyn Table>,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) fence: String,
+    pub(crate) current: Arc<AtomicBool>,
+    pub(crate) traces: Traces,
 }
 
 impl Journal {
     /// Reads back what an earlier run of the same step recorded.
-    pub(crate) async fn open(
-        table: Arc<dyn Table>,
-        id: &ExecutionId,
-        of: Of,
-        fence: &str,
-        current: Arc<AtomicBool>,
-    ) -> Result<Self, StoreError> {
-        let query = Query::prefix(keys::partition(id), keys::trace_prefix(of.run, of.attempt, of.seq), CALLS_MAX);
-        let page = table.query(&query).await?;
-        let recorded = page.items.iter().map(|item| decode(&item.body)).collect::<Result<Vec<TraceEntry>, _>>();
-        let recorded = recorded.map_err(|error| StoreError::Damaged(error.to_string()))?;
-        Ok(Self { table, id: id.clone(), run: of.run, attempt: of.attempt, seq: of.seq, fence: fence.to_owned(), current, recorded })
+    pub(crate) async fn open(into: Into, id: &ExecutionId, of: Of) -> Result<Self, AppError> {
+        let Into { table, blobs, fence, current, traces } = into;
+        let query = Query::prefix(keys::partition(id), keys::trace_prefix(of.run, of.attempt, of.seq, of.retry), CALLS_MAX);
+        let mut recorded = Vec::new();
+        let mut occupied = Vec::new();
+        for item in table.query(&query).await?.items {
+            let stored: StoredCall = decode(&item.body)?;
+            let response = match &stored.response {
+                Some(kept) => Some(read(blobs.as_ref(), kept).await?),
+                None => None,
+            };
+            recorded.push(TraceEntry { index: stored.index, call: stored.call, request: stored.request, response });
+            occupied.push(item.key);
+        }
+        traces.lock().unwrap_or_else(PoisonError::into_inner).entry(of.run).or_default().extend(occupied);
+        Ok(Self { table, blobs, id: id.clone(), of, fence, current, traces, recorded })
     }
+
+    async fn stored(&self, entry: &TraceEntry) -> Result<Write, AppError> {
+        let response = match &entry.response {
+            Some(response) => Some(keep(self.blobs.as_ref(), response.clone()).await?),
+            None => None,
+        };
+        let stored = StoredCall { index: entry.index, call: entry.call.clone(), request: entry.request.clone(), response };
+        let Of { run, attempt, seq, retry } = self.of;
+        Ok(Write::Put(item(keys::trace(&self.id, (run, attempt, seq, retry), entry.index), &stored)?, vec![]))
+    }
+}
+
+fn unavailable(error: impl std::fmt::Display) -> JournalError {
+    JournalError::Unavailable(error.to_string())
 }
 
 #[async_trait]
@@ -59,21 +113,25 @@ impl StepJournal for Journal {
     }
 
     async fn intend(&self, entries: Vec<TraceEntry>) -> Result<(), JournalError> {
-        let held = Condition::Attribute(keys::FENCE.to_owned(), self.fence.clone());
-        let mut writes = vec![Write::Check(keys::meta(&self.id), vec![held])];
-        for entry in &entries {
-            let key = keys::trace(&self.id, self.run, self.attempt, self.seq, entry.index);
-            let item = item(key, entry).map_err(|error| JournalError::Unavailable(error.to_string()))?;
-            writes.push(Write::Put(item, vec![]));
-        }
-        match self.table.transact(Transaction::of(writes)).await {
-            Ok(()) => Ok(()),
-            Err(TransactError::Conflict(_)) => {
-                self.current.store(false, Ordering::SeqCst);
-                Err(JournalError::Fenced)
+        // The intent is the last entry, so a trace that was written in part says nothing that did not happen.
+        for chunk in entries.chunks(ENTRIES_A_WRITE_MAX) {
+            let held = Condition::Attribute(keys::FENCE.to_owned(), self.fence.clone());
+            let mut writes = vec![Write::Check(keys::meta(&self.id), vec![held])];
+            for entry in chunk {
+                writes.push(self.stored(entry).await.map_err(unavailable)?);
             }
-            Err(other) => Err(JournalError::Unavailable(other.to_string())),
+            let occupied: Vec<Key> = writes.iter().skip(1).map(|write| write.key().clone()).collect();
+            match self.table.transact(Transaction::of(writes)).await {
+                Ok(()) => {}
+                Err(TransactError::Conflict(_)) => {
+                    self.current.store(false, Ordering::SeqCst);
+                    return Err(JournalError::Fenced);
+                }
+                Err(other) => return Err(unavailable(StoreError::Unavailable(other.to_string()))),
+            }
+            self.traces.lock().unwrap_or_else(PoisonError::into_inner).entry(self.of.run).or_default().extend(occupied);
         }
+        Ok(())
     }
 
     fn is_current(&self) -> bool {

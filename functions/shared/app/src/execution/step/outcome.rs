@@ -1,9 +1,8 @@
 //! What a step came back with: the part that the engine sees, and the part that is kept for people and later stages.
 
-use super::Stop;
 use super::held::Held;
+use super::{Stop, journal};
 use crate::error::AppError;
-use crate::execution::keys;
 use crate::execution::scope::keep;
 use crate::execution::stored::{Progress, StageLine, object};
 use crate::ports::{LogLevel, LogLine, SignalSpec, StepEnd, StepFailure, StepFault, StepReport, StepResults};
@@ -17,14 +16,11 @@ pub(crate) async fn take(
     held: &mut Held,
     run: usize,
     attempt: u32,
-    seq: u32,
     result: Box<Result<StepReport, StepFault>>,
     now: Millis,
 ) -> Result<Outcome, Stop> {
     held.dirty.insert(run);
-    for index in 0..8 {
-        held.forget.push(keys::trace(&held.id, run, attempt, seq, index));
-    }
+    held.forget.extend(journal::take(&held.traces, run));
     match *result {
         Ok(report) => Ok(reported(held, run, attempt, report, now).await?),
         Err(StepFault::Fenced) => {

@@ -583,3 +583,37 @@ async fn a_trace_is_read_back_by_the_repeated_step() {
     let left = Query::prefix(keys::partition(&started.execution), "J#", 10);
     assert!(world.ports.table.query(&left).await.unwrap().items.is_empty(), "the commit of the outcome makes the trace superfluous");
 }
+
+#[tokio::test]
+async fn a_repetition_after_a_failure_begins_with_an_empty_trace() {
+    let world = world(|call| {
+        let journal = call.journal.clone();
+        let again = matches!(call.wake, crate::ports::Wake::Retry(1));
+        async move {
+            assert!(journal.recorded().is_empty(), "what the failed step recorded is not replayed");
+            let big = json!("x".repeat(500_000));
+            let read = TraceEntry { index: 0, call: "kubernetes.get".to_owned(), request: "r".to_owned(), response: Some(big) };
+            let intent = TraceEntry { index: 1, call: "kubernetes.apply".to_owned(), request: "q".to_owned(), response: None };
+            journal.intend(vec![read, intent]).await.unwrap();
+            if again {
+                return succeeds().await;
+            }
+            let failure = crate::ports::StepFailure {
+                code: "throttled".to_owned(),
+                message: "later".to_owned(),
+                retryable: true,
+                retry_after_ms: None,
+                blame: crate::ports::Blame::Target,
+                results: None,
+                details: None,
+            };
+            ends(StepEnd::Failed(failure)).await
+        }
+        .boxed()
+    });
+    let started = world.prepare(json!([{"refId": "1", "type": "wait"}])).await.unwrap();
+    assert!(matches!(world.advance(&started.execution).await, Rest::Until(Some(_))));
+    world.clock.0.advance(5_000);
+    assert_eq!(world.advance(&started.execution).await, Rest::Ended);
+    assert_eq!(world.detail(&started.execution).await.status, Status::Succeeded);
+}
