@@ -8,18 +8,19 @@ use std::io::{ErrorKind, Write};
 pub(crate) struct Out {
     sink: Box<dyn Write + Send>,
     json: bool,
+    margin: usize,
 }
 
 impl Out {
     /// Standard output.
     pub(crate) fn stdout(json: bool) -> Self {
-        Self { sink: Box::new(std::io::stdout()), json }
+        Self { sink: Box::new(std::io::stdout()), json, margin: 0 }
     }
 
     /// Into something else, to be looked at.
     #[cfg(test)]
     pub(crate) fn into(sink: Box<dyn Write + Send>, json: bool) -> Self {
-        Self { sink, json }
+        Self { sink, json, margin: 0 }
     }
 
     /// Whether programs read it.
@@ -27,11 +28,16 @@ impl Out {
         self.json
     }
 
+    /// Moves lines for people to the right from now on.
+    pub(crate) fn set_margin(&mut self, columns: usize) {
+        self.margin = columns;
+    }
+
     /// Lines for people, whatever was asked for.
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
-        let mut text = plain(text);
-        text.push('\n');
-        self.write(&text)
+        let margin = " ".repeat(self.margin);
+        let lines = plain(text).split('\n').map(|line| format!("{margin}{line}").trim_end().to_owned() + "\n").collect::<String>();
+        self.write(&lines)
     }
 
     /// One value: as JSON, or as `view` shows it.

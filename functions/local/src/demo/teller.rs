@@ -5,6 +5,9 @@ use crate::failure::Failure;
 use crate::out::Out;
 use std::time::Instant;
 
+/// How far what belongs to a step is moved to the right.
+const MARGIN: usize = 3;
+
 /// Where the story is told, and where it is.
 pub(crate) struct Teller {
     pub(crate) out: Out,
@@ -25,7 +28,10 @@ impl Teller {
         self.number += 1;
         title.clone_into(&mut self.title);
         let at = self.begun.elapsed().as_millis();
-        self.out.line(&format!("\n{}. {title}  [{}.{} s]", self.number, at / 1_000, at % 1_000 / 100))
+        self.out.set_margin(0);
+        self.out.line(&format!("\n{}. {title}  [{}.{} s]", self.number, at / 1_000, at % 1_000 / 100))?;
+        self.out.set_margin(MARGIN);
+        Ok(())
     }
 
     /// Something is asked for.
@@ -36,16 +42,17 @@ impl Teller {
     /// Something is asked for elsewhere.
     pub(crate) fn asks_at(&mut self, method: &str, address: &str) -> Result<(), Failure> {
         self.address = format!("{method} {address}");
-        self.out.line(&format!("   {}", self.address))
+        self.out.line(&self.address)
     }
 
-    /// What came of it; further lines are moved to the right as well.
+    /// What came of it.
     pub(crate) fn says(&mut self, text: &str) -> Result<(), Failure> {
-        text.lines().try_for_each(|line| self.out.line(&format!("   {line}")))
+        self.out.line(text.trim_end())
     }
 
     /// The step broke.
     pub(crate) fn broke(&mut self, failure: &Failure, log: &str) -> Result<(), Failure> {
+        self.out.set_margin(0);
         let why = failure.text().unwrap_or_else(|| "it did not end well, as told above".to_owned());
         self.out.line(&format!("\nStep {} broke: {}\n  why: {why}", self.number, self.title))?;
         self.out.line(&format!("  last asked: {}\n  where to look: {log}", self.address))

@@ -138,14 +138,13 @@ fn turn(detail: &Value, stage: &Value, status: &str) -> String {
 
 fn of_execution(detail: &Value, status: &str, now: i64) -> Change {
     let id = text(detail, "id");
-    let mut words = format!(" {status}");
-    if is_complete(status)
-        && let Some(took) = super::took(detail)
-    {
-        words.push_str(&format!(" after {took}"));
-    } else {
-        words.push_str(&format!(": {} of {}, by {}", text(detail, "pipelineName"), text(detail, "application"), text(detail, "submitter")));
-    }
+    let mut words = match super::took(detail) {
+        _ if !is_complete(status) => {
+            format!(": {} of {}, by {}", text(detail, "pipelineName"), text(detail, "application"), text(detail, "submitter"))
+        }
+        Some(took) => format!(" {status} after {took}"),
+        None => format!(" {status}"),
+    };
     let reason = reason(detail);
     if !reason.is_empty() {
         words.push_str(&format!(": {reason}"));
@@ -183,7 +182,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                "execution 01J RUNNING: deployTesting of flaskapp, by dana",
+                "execution 01J: deployTesting of flaskapp, by dana",
                 "stage 1 Deploy flaskapp RUNNING",
                 "stage 1 Deploy flaskapp: applied"
             ]
