@@ -181,11 +181,7 @@ mod tests {
         let told = words(&watcher.look(&first));
         assert_eq!(
             told,
-            [
-                "execution 01J: deployTesting of flaskapp, by dana",
-                "stage 1 Deploy flaskapp RUNNING",
-                "stage 1 Deploy flaskapp: applied"
-            ]
+            ["execution 01J: deployTesting of flaskapp, by dana", "stage 1 Deploy flaskapp RUNNING", "stage 1 Deploy flaskapp: applied"]
         );
         assert!(watcher.look(&first).is_empty());
         let told = words(&watcher.look(&detail("RUNNING", json!([stage("RUNNING", "2 of 3 updated pods available")]))));

@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn credentials_that_cannot_be_sent_are_refused_without_being_repeated() {
         let error = fixed(&access(RegistryLogin::Bearer("se\ncret".into()))).unwrap_err().to_string();
-        assert!(!error.contains("se"), "{error}");
+        assert!(!error.contains("cret"), "{error}");
         assert!(fixed(&access(RegistryLogin::Bearer("token".into()))).unwrap().unwrap().is_sensitive());
     }
 }
