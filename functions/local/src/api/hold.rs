@@ -78,7 +78,8 @@ impl<'a> Held<'a> {
 pub(crate) struct Topics<'a> {
     api: &'a Api,
     topics: Vec<String>,
-    cursor: Option<u64>,
+    /// As the server gave it; what it means is the server's.
+    cursor: Option<String>,
     patience: Patience,
 }
 
@@ -91,15 +92,18 @@ impl<'a> Topics<'a> {
     /// Read what you look for after each return.
     pub(crate) async fn changed(&mut self) -> Result<(), Failure> {
         loop {
-            let hold = self.cursor.map(|_| HOLD_S);
-            let mut call = Call::get(&["api", "changes"]).query("since", self.cursor).query("hold", hold);
+            let hold = self.cursor.as_ref().map(|_| HOLD_S);
+            let mut call = Call::get(&["api", "changes"]).query("since", self.cursor.as_ref()).query("hold", hold);
             for topic in &self.topics {
                 call = call.query("topic", Some(topic));
             }
             match self.api.send(call).await {
                 Ok(answer) => {
                     self.patience.renew();
-                    self.cursor = answer.body.get("cursor").and_then(Value::as_u64);
+                    // Without a cursor nothing could be held, and asking again at once would never end.
+                    let cursor = answer.body.get("cursor").and_then(Value::as_str).map(str::to_owned);
+                    let not_understood = || Failure::NotUnderstood { url: self.api.base(), message: "changes without a cursor".to_owned() };
+                    self.cursor = Some(cursor.ok_or_else(not_understood)?);
                     return Ok(());
                 }
                 Err(failure) => self.patience.wait(failure).await?,
