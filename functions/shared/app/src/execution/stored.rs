@@ -204,7 +204,7 @@ pub struct EventVerdict {
     /// Applied, or not and why: `applied`, or a refusal's code.
     pub verdict: String,
     /// For people.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
 }
 
