@@ -195,6 +195,7 @@ async fn nothing_is_accepted_that_is_not_stored() {
 async fn an_image_that_the_registry_does_not_have_is_dropped_and_may_come_again() {
     let world = World::new();
     let id = world.accepted(push("1", Some('a'))).await;
+    world.clock.0.fetch_add(30_000, Ordering::SeqCst);
     world.process("t", &id).await.unwrap();
     assert_eq!(world.dropped(&id).await, "image-not-in-registry");
     world.registry.set("team/web:1", 'a');
@@ -204,11 +205,39 @@ async fn an_image_that_the_registry_does_not_have_is_dropped_and_may_come_again(
 }
 
 #[tokio::test]
+async fn a_registry_that_tells_before_its_tag_stands_is_asked_again_at_once() {
+    let world = World::new();
+    let wait = |state: DeliveryState| match state {
+        DeliveryState::Waiting { tries: 0, again_ms, .. } => again_ms,
+        other => panic!("{other:?}"),
+    };
+    let new = world.accepted(push("1", Some('a'))).await;
+    world.registry.set("team/web:2", 'a');
+    let moved = world.accepted(push("2", Some('b'))).await;
+    for id in [&new, &moved] {
+        world.process("t", id).await.unwrap();
+        assert_eq!(wait(world.state(id).await), 1_000_100);
+        let hint = Hint::Delivery { trigger: "t".into(), id: id.clone() };
+        assert_eq!(world.queue.0.lock().unwrap().last(), Some(&(hint, 100)));
+    }
+    world.registry.set("team/web:1", 'a');
+    world.registry.set("team/web:2", 'b');
+    world.clock.0.fetch_add(100, Ordering::SeqCst);
+    for id in [&new, &moved] {
+        world.process("t", id).await.unwrap();
+        let bound = world.list("t").await.deliveries.into_iter().find(|d| &d.id == id).unwrap();
+        assert_eq!(bound.bound.map(|digest| digest.to_string()), bound.pushed.digest, "what was pushed is what starts");
+        assert!(matches!(bound.state, DeliveryState::Started { .. }));
+    }
+}
+
+#[tokio::test]
 async fn a_tag_that_moved_is_bound_to_where_it_points_and_starts_once() {
     let world = World::new();
     let first = world.accepted(push("1", Some('a'))).await;
     let second = world.accepted(push("1", Some('b'))).await;
     world.registry.set("team/web:1", 'b');
+    world.clock.0.fetch_add(3_000, Ordering::SeqCst);
     world.process("t", &first).await.unwrap();
     world.process("t", &second).await.unwrap();
     let bound = world.list("t").await.deliveries.into_iter().find(|d| d.id == first).unwrap();

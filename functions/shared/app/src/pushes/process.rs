@@ -15,6 +15,12 @@ use model::trigger::Trigger;
 
 const BACK_OFF_FIRST_MS: Millis = 2_000;
 const BACK_OFF_MS_MAX: Millis = 10 * 60_000;
+/// How long a tag that is not there is looked for. Registries tell of a manifest before they write its tag.
+const TAG_COMES_MS_MAX: Millis = 30_000;
+/// How long a tag that points elsewhere may still be the one before; after that it has moved on.
+const TAG_MOVES_MS_MAX: Millis = 3_000;
+const SOON_FIRST_MS: Millis = 100;
+const SOON_MS_MAX: Millis = 2_000;
 /// A hint that comes a little early is as good as one in time.
 const EARLY_MS_MAX: Millis = 1_000;
 const MESSAGE_CHARS_MAX: usize = 500;
@@ -45,6 +51,8 @@ enum Outcome {
     },
     /// Something that is needed does not answer.
     Later(String),
+    /// The registry is not as far as its sender.
+    Soon(String),
 }
 
 fn dropped(code: &str, message: impl Into<String>) -> Outcome {
@@ -95,7 +103,7 @@ async fn attempt(ports: Processing<'_>, delivery: &mut Delivery) -> Result<Outco
         // It was changed since the push came in.
         return Ok(dropped(misfit.code(), explain(misfit, trigger, &access.address, &delivery.pushed)));
     }
-    let digest = match look_up(ports.registry, &access, delivery).await {
+    let digest = match look_up(ports, &access, delivery).await {
         Ok(digest) => digest,
         Err(outcome) => return Ok(outcome),
     };
@@ -116,16 +124,22 @@ async fn attempt(ports: Processing<'_>, delivery: &mut Delivery) -> Result<Outco
 }
 
 /// What the registry says the tag points at now.
-async fn look_up(registry: &dyn Registry, access: &RegistryAccess, delivery: &Delivery) -> Result<Digest, Outcome> {
+async fn look_up(ports: Processing<'_>, access: &RegistryAccess, delivery: &Delivery) -> Result<Digest, Outcome> {
     let tag = delivery.pushed.tag.as_deref().unwrap_or_default();
-    registry.digest(access, &delivery.pushed.repository, tag).await.map_err(|error| match error {
-        RegistryError::NotFound(_) => {
+    let found = ports.registry.digest(access, &delivery.pushed.repository, tag).await;
+    let age_ms = ports.clock.now_ms().saturating_sub(delivery.received_ms);
+    match found {
+        Ok(digest) if age_ms < TAG_MOVES_MS_MAX && delivery.pushed.digest.as_deref().is_some_and(|told| told != digest.as_str()) => {
+            Err(Outcome::Soon(format!("{} still has {digest} under `{tag}`", access.address)))
+        }
+        Ok(digest) => Ok(digest),
+        Err(RegistryError::NotFound(_)) => {
             let message = format!("{} has no `{}:{tag}`", access.address, delivery.pushed.repository);
-            dropped("image-not-in-registry", message)
+            Err(if age_ms < TAG_COMES_MS_MAX { Outcome::Soon(message) } else { dropped("image-not-in-registry", message) })
         }
         // Wrong credentials and odd answers can be mended within the time that is tried.
-        RegistryError::Denied(_) | RegistryError::Unavailable(_) | RegistryError::Protocol(_) => Outcome::Later(error.to_string()),
-    })
+        Err(error) => Err(Outcome::Later(error.to_string())),
+    }
 }
 
 fn artifact(access: &RegistryAccess, delivery: &Delivery, digest: &Digest) -> Artifact {
@@ -175,7 +189,10 @@ fn refusal(error: AppError) -> Outcome {
 /// Writes what became of the delivery; a claim on an image goes with a delivery that starts nothing.
 async fn settle(ports: Processing<'_>, mut delivery: Delivery, revision: u64, outcome: Outcome, tries: u32) -> Result<(), AppError> {
     let now = ports.clock.now_ms();
-    let again_ms = now + back_off_ms(tries, &delivery.id);
+    let again_ms = match outcome {
+        Outcome::Soon(_) => now + soon_ms(now.saturating_sub(delivery.received_ms)),
+        _ => now + back_off_ms(tries, &delivery.id),
+    };
     let gave_up = again_ms > delivery.received_ms + TRIED_MS_MAX;
     delivery.state = match outcome {
         Outcome::Started(executions) => DeliveryState::Started { executions },
@@ -184,6 +201,8 @@ async fn settle(ports: Processing<'_>, mut delivery: Delivery, revision: u64, ou
             DeliveryState::Dropped { code: "gave-up".to_owned(), message: cut(format!("tried for a day; last: {message}")) }
         }
         Outcome::Later(message) => DeliveryState::Waiting { tries: tries.saturating_add(1), again_ms, message: cut(message) },
+        // Not a failure of the registry, so its back-off does not grow by it.
+        Outcome::Soon(message) => DeliveryState::Waiting { tries, again_ms, message: cut(message) },
     };
     let due = (!delivery.state.is_settled()).then_some(again_ms);
     let key = delivery_key(&delivery.trigger, &delivery.id);
@@ -220,6 +239,11 @@ fn back_off_ms(tries: u32, id: &str) -> Millis {
     let base = BACK_OFF_FIRST_MS.saturating_mul(1_u64.checked_shl(tries).unwrap_or(u64::MAX)).min(BACK_OFF_MS_MAX);
     let spread = id.bytes().fold(u64::from(tries), |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
     base + spread % (base / 4)
+}
+
+/// Longer the longer it has taken already.
+fn soon_ms(age_ms: Millis) -> Millis {
+    (age_ms / 2).clamp(SOON_FIRST_MS, SOON_MS_MAX)
 }
 
 fn cut(message: String) -> String {
