@@ -19,8 +19,8 @@ fn holders(dependency: &str) -> Option<Vec<&'static str>> {
         (&["kube", "kube-*", "k8s-openapi"], vec!["cluster"]),
         (&["aws-*"], vec!["store", "queue", "boot"]),
         (&["oci-client"], vec!["outbound"]),
-        // The client half of the `waybill` command speaks HTTP too, to Waybill's own API and to nothing else.
-        (&["reqwest", "hyper-rustls"], vec!["outbound", "testkit", "local"]),
+        // The client half of the `waybill` command, and the black-box tests, speak HTTP to Waybill's own API and to nothing else.
+        (&["reqwest", "hyper-rustls"], vec!["outbound", "testkit", "local", "tests"]),
         (&["wasmtime", "wasmtime-*"], vec!["stage-host", "stage-types"]),
         (&["axum", "axum-*", "utoipa", "utoipa-*"], serving()),
         (&["fjall"], vec!["store"]),

@@ -1,3 +1,21 @@
-//! The black-box tests' own crate: they know Waybill by its HTTP API, its programs and its files, never by its code.
+//! What the black-box tests share: a real `waybill serve` process, a client that speaks only HTTP to it, the real cluster
+//! and the real registry around it, and the documents of the story.
 //!
-//! `architecture/` reads the checkout itself: who depends on whom, and the habits no compiler checks.
+//! It knows no crate of the product: whatever a test says of Waybill, it was told by an answer over HTTP or by the cluster.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a failure is a panic that says what went wrong"
+)]
+
+pub mod api;
+pub mod documents;
+pub mod live;
+pub mod server;
+pub mod site;
+
+pub use api::{Answer, Api};
+pub use server::Server;
+pub use site::Site;

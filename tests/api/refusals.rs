@@ -1,0 +1,14 @@
+//! Bad input, each kind with its answer, and nothing half-done left behind.
+
+#[path = "refusals/accounts.rs"]
+mod accounts;
+#[path = "refusals/doors.rs"]
+mod doors;
+#[path = "refusals/manifests.rs"]
+mod manifests;
+#[path = "refusals/orders.rs"]
+mod orders;
+#[path = "refusals/pipelines.rs"]
+mod pipelines;
+#[path = "refusals/pushes.rs"]
+mod pushes;
