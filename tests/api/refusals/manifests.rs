@@ -29,12 +29,18 @@ async fn nothing_is_applied_of_manifests_that_may_not_be() {
     let said = |code: &str, message: &str, (found, text): (String, String)| {
         assert!(found == code && text.contains(message), "`{code}` about {message}: `{found}` {text}");
     };
-    said("manifest-not-object", "/manifests/1", failure(&site, json!("just words")).await);
-    said("manifest-invalid", "kind", failure(&site, json!({"apiVersion": "v1", "metadata": {"name": "x"}})).await);
+    said("invalid-stage-settings", "/manifests/1", failure(&site, json!("just words")).await);
+    said("invalid-stage-settings", "kind", failure(&site, json!({"apiVersion": "v1", "metadata": {"name": "x"}})).await);
     let elsewhere = deployment("kube-public", "x");
     said("denied", "kube-public", failure(&site, elsewhere).await);
     let elsewhere = deployment("some-other", "x");
     said("denied", "some-other", failure(&site, elsewhere).await);
+    // Kinds that come last in the order of applying, so that whatever is fine has had its turn.
+    let scaler = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "x", "namespace": "some-other"},
+        "spec": {"maxReplicas": 2, "scaleTargetRef": {"kind": "Deployment", "name": APPLICATION}}});
+    said("denied", "some-other", failure(&site, scaler).await);
+    let webhook = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "x"}});
+    said("denied", "ValidatingWebhookConfiguration", failure(&site, webhook).await);
     let role = format!("sneaky-{}", site.namespace);
     let hidden = json!({"apiVersion": "v1", "kind": "List", "items": [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "innocent", "namespace": site.namespace}},

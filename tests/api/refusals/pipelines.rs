@@ -15,9 +15,9 @@ async fn refused(site: &Site, document: &Value, pointer: &str, code: &str) -> St
 async fn graphs_that_are_none() {
     let site = Site::empty().await;
     site.application().await;
-    let cycle = pipeline(vec![stage("a", &["c"], "wait"), stage("b", &["a"], "wait"), stage("c", &["b"], "wait")]);
+    let cycle = pipeline(vec![stage("red", &["blue"], "wait"), stage("green", &["red"], "wait"), stage("blue", &["green"], "wait")]);
     let said = refused(&site, &cycle, "/stages", "cycle").await;
-    assert!(said.contains("wait a") && said.contains("wait b") && said.contains("wait c"), "the stages are named: {said}");
+    assert!(["red", "green", "blue"].iter().all(|stage| said.contains(stage)), "the stages are named: {said}");
     let itself = pipeline(vec![stage("a", &["a"], "wait")]);
     let _ = refused(&site, &itself, "/stages", "cycle").await;
     let mut some = pipeline(vec![stage("a", &[], "wait"), stage("b", &[], "wait")]);
