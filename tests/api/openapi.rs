@@ -107,8 +107,13 @@ async fn the_document_holds_no_loose_ends() {
     let document = answer.ok();
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")), "{}", document["openapi"]);
     assert_eq!(faults(&document), Vec::<String>::new());
-    let ids: Vec<&str> = document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values())
-        .filter_map(|operation| operation["operationId"].as_str()).collect();
+    let ids: Vec<&str> = document["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|item| item.as_object().unwrap().values())
+        .filter_map(|operation| operation["operationId"].as_str())
+        .collect();
     let mut unique = ids.clone();
     unique.sort_unstable();
     unique.dedup();
@@ -142,7 +147,16 @@ async fn the_server_does_what_the_document_says() {
     let set = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
     let mut command = tokio::process::Command::new(places::schemathesis().unwrap());
     command.arg("--config-file").arg(&config).arg("run").arg(format!("{}/openapi.json", site.server.url()));
-    command.args(["--checks", "all", "--exclude-checks", "positive_data_acceptance", "--phases", "examples,coverage,fuzzing,stateful", "--request-timeout", "30"]);
+    command.args([
+        "--checks",
+        "all",
+        "--exclude-checks",
+        "positive_data_acceptance",
+        "--phases",
+        "examples,coverage,fuzzing,stateful",
+        "--request-timeout",
+        "30",
+    ]);
     command.args(["--header", &format!("Authorization: Bearer {token}"), "--max-examples", &set(EXAMPLES, "10")]);
     command.args(["--continue-on-failure", "--suppress-health-check", "all", "--warnings", "off"]);
     let seed = set(SEED, "7");

@@ -220,7 +220,8 @@ async fn log(site: &Site, ended: &Value) {
 async fn a_judgment_is_answered_once_by_somebody_allowed_to() {
     let site = Site::new().await;
     let judge = person(&site.admin, "quinn", "developer", &["qa"]).await;
-    let asks = json!({"selectedStageRoles": ["qa"], "instructions": "Fit to go?", "judgmentInputs": [{"value": "blue"}, {"value": "green"}]});
+    let asks =
+        json!({"selectedStageRoles": ["qa"], "instructions": "Fit to go?", "judgmentInputs": [{"value": "blue"}, {"value": "green"}]});
     let asked = with(stage("ask", &[], "manualJudgment"), asks);
     let rests = with(stage("rest", &["ask"], "wait"), json!({"waitTime": 1}));
     let _ = site.save(&pipeline(vec![asked, rests])).await;
@@ -274,7 +275,9 @@ async fn a_judgment_that_says_stop_ends_the_execution() {
 #[tokio::test]
 async fn a_rollout_that_cannot_work_fails_early_and_says_why() {
     let site = Site::new().await;
-    for (image, reason) in [("broken-pull:1", "ImagePullBackOff"), ("crash:1", "CrashLoopBackOff"), ("bad-config:1", "CreateContainerConfigError")] {
+    for (image, reason) in
+        [("broken-pull:1", "ImagePullBackOff"), ("crash:1", "CrashLoopBackOff"), ("bad-config:1", "CreateContainerConfigError")]
+    {
         let image = format!("{}/{image}", site.registry.address());
         let _ = site.save(&pipeline(vec![deploy("1", &[], json!([deployment(&site.namespace, &image)]))])).await;
         let id = site.order(&json!({})).await;

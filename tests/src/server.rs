@@ -33,8 +33,7 @@ impl Server {
     /// The same, with further options.
     pub async fn start_with(options: &[&str]) -> Self {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut server =
-            Self { child: None, port: net::free_port().unwrap(), options, scratch: Scratch::new("blackbox").unwrap() };
+        let mut server = Self { child: None, port: net::free_port().unwrap(), options, scratch: Scratch::new("blackbox").unwrap() };
         server.start_again().await;
         server
     }

@@ -31,8 +31,7 @@ impl Site {
     /// Server, cluster, registry and people; nothing is registered yet.
     pub async fn empty() -> Self {
         let plane = ControlPlane::shared().await.unwrap();
-        let (server, registry, namespace) =
-            tokio::join!(Server::start(), Registry::start(Options::default()), plane.namespace("blackbox"));
+        let (server, registry, namespace) = tokio::join!(Server::start(), Registry::start(Options::default()), plane.namespace("blackbox"));
         let admin = server.admin();
         let operator = person(&admin, "olga", "operator", &[]).await;
         let developer = person(&admin, "dana", "developer", &[]).await;

@@ -7,8 +7,7 @@ const ACCOUNTS: &str = "/api/accounts/cloud";
 
 /// A kubeconfig of this user and these contexts; the first cluster is real enough to be read.
 fn kubeconfig(site: &Site, user: &str, contexts: &[&str], current: &str) -> String {
-    let contexts: String =
-        contexts.iter().map(|name| format!("- name: {name}\n  context: {{cluster: test, user: test}}\n")).collect();
+    let contexts: String = contexts.iter().map(|name| format!("- name: {name}\n  context: {{cluster: test, user: test}}\n")).collect();
     let server = site.plane.server();
     let ca = site.plane.kubeconfig().lines().find(|line| line.contains("certificate-authority-data")).unwrap().trim().to_owned();
     format!(
@@ -58,10 +57,7 @@ async fn kubeconfigs_that_cannot_be_used() {
 #[tokio::test]
 async fn a_chosen_context_is_enough_and_secrets_stay_inside() {
     let site = Site::empty().await;
-    let text = site.plane.kubeconfig().replace(
-        "current-context: test\n",
-        "",
-    ) + "current-context: \"\"\n";
+    let text = site.plane.kubeconfig().replace("current-context: test\n", "") + "current-context: \"\"\n";
     let text = text.replace("contexts:\n", "contexts:\n- name: other\n  context: {cluster: test, user: test}\n");
     let body = json!({"name": "a", "kubeconfig": text, "context": "test", "applications": [], "namespaces": [site.namespace]});
     let made = site.admin.post(ACCOUNTS, &body).await.is(201);
@@ -96,7 +92,8 @@ async fn accounts_that_do_not_work_say_why() {
     }
     let rights = testkit::control_plane::Rights::none();
     let token = site.plane.service_account_token(&site.namespace, "nothing", &rights).await.unwrap();
-    let body = json!({"name": "no-rights", "server": server, "caPem": ca, "token": token, "applications": [], "namespaces": [site.namespace]});
+    let body =
+        json!({"name": "no-rights", "server": server, "caPem": ca, "token": token, "applications": [], "namespaces": [site.namespace]});
     let _ = site.admin.post(ACCOUNTS, &body).await.is(201);
     let account = site.admin.checked("cloud", "no-rights").await;
     assert_eq!(account["reason"]["code"], "account-rights-missing", "{account:#}");

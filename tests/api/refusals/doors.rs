@@ -124,7 +124,9 @@ async fn each_role_opens_its_own_doors_only() {
     let site = site().await;
     let before = everything(&site).await;
     let all = operations(&site.admin.get("/openapi.json").await.ok());
-    for (who, doors) in [(&site.developer, OPERATORS.iter().chain(&ADMINISTRATORS).collect::<Vec<_>>()), (&site.operator, ADMINISTRATORS.iter().collect())] {
+    for (who, doors) in
+        [(&site.developer, OPERATORS.iter().chain(&ADMINISTRATORS).collect::<Vec<_>>()), (&site.operator, ADMINISTRATORS.iter().collect())]
+    {
         for (method, template) in doors {
             let operation = all.iter().find(|operation| operation.method.as_str() == *method && operation.template == *template);
             let operation = operation.unwrap_or_else(|| panic!("{method} {template} is not in the document"));

@@ -39,7 +39,8 @@ async fn nothing_is_applied_of_manifests_that_may_not_be() {
     let scaler = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "x", "namespace": "some-other"},
         "spec": {"maxReplicas": 2, "scaleTargetRef": {"kind": "Deployment", "name": APPLICATION}}});
     said("denied", "some-other", failure(&site, scaler).await);
-    let webhook = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "x"}});
+    let webhook =
+        json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "x"}});
     said("denied", "ValidatingWebhookConfiguration", failure(&site, webhook).await);
     let role = format!("sneaky-{}", site.namespace);
     let hidden = json!({"apiVersion": "v1", "kind": "List", "items": [

@@ -20,7 +20,8 @@ async fn listening(site: &Site) -> String {
 }
 
 fn event(site: &Site, repository: &str, tag: Option<&str>, digest: &str) -> Value {
-    let mut target = json!({"mediaType": "application/vnd.oci.image.manifest.v1+json", "repository": repository, "digest": digest, "size": 1});
+    let mut target =
+        json!({"mediaType": "application/vnd.oci.image.manifest.v1+json", "repository": repository, "digest": digest, "size": 1});
     if let Some(tag) = tag {
         target["tag"] = json!(tag);
     }
