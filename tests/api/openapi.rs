@@ -1,5 +1,13 @@
 //! The API as it describes itself: the document holds no loose ends, and the server does what the document says, which
 //! schemathesis finds out by trying.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests: a failure is a panic that says what went wrong"
+)]
 
 use std::process::Stdio;
 use std::time::Duration;

@@ -1,4 +1,11 @@
 //! Bad input, each kind with its answer, and nothing half-done left behind.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a failure is a panic that says what went wrong"
+)]
 
 #[path = "refusals/accounts.rs"]
 mod accounts;

@@ -1,5 +1,13 @@
 //! The story of the first release: an operator sets everything up, a push rolls out by itself, a developer releases by hand.
 //! Told over HTTP only, and compared with what the cluster really has.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests: a failure is a panic that says what went wrong"
+)]
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,5 +1,12 @@
 //! The server goes away in the middle of things, by a power cut or because it is told to, and comes back on the same
 //! folder: what was accepted goes on, and nothing is done twice.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a failure is a panic that says what went wrong"
+)]
 
 use serde_json::{Value, json};
 use tests::api::stage_of;
