@@ -6,7 +6,7 @@ use app::accounts::cloud::{self as accounts, Access, Scope};
 use app::error::require;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use edge::wire::Page;
+use edge::wire::{ApplicationName, Page};
 use edge::{
     Caller, Conditions, CreateProblems, DeleteProblems, IdempotencyKey, IdempotencyParam, IfMatch, IfNoneMatch, Json, ListProblems,
     PageParams, Params, Problem, ReadProblems, Search, WriteProblems, created,
@@ -40,7 +40,7 @@ pub(crate) struct CloudAccountBody {
     insecure_skip_tls_verify: bool,
     /// Applications that may deploy with it.
     #[serde(default)]
-    #[schema(value_type = Vec<String>, max_items = 500)]
+    #[schema(value_type = Vec<ApplicationName>, max_items = 500)]
     applications: Vec<AppName>,
     /// Namespaces they may deploy into; none when it is left out.
     #[serde(default)]
@@ -71,7 +71,7 @@ pub(crate) struct CloudAccountChange {
     #[serde(default)]
     insecure_skip_tls_verify: bool,
     /// Applications that may deploy with it.
-    #[schema(value_type = Vec<String>, max_items = 500)]
+    #[schema(value_type = Vec<ApplicationName>, max_items = 500)]
     applications: Vec<AppName>,
     /// Namespaces they may deploy into.
     #[schema(max_items = 500)]

@@ -44,7 +44,7 @@ pub(crate) struct RegistryAccountBody {
     #[schema(value_type = String, pattern = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length = 63)]
     name: AccountName,
     /// `host` or `host:port`, as it stands in image names.
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(min_length = 1, max_length = 255, pattern = r"^[A-Za-z0-9.:\[\]-]+$")]
     address: String,
     /// How to log in; anonymously when it is left out.
     credentials: Option<Credentials>,

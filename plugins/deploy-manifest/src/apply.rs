@@ -134,14 +134,19 @@ fn target(account: &str, manifest: &Manifest) -> Target {
     Target { account: account.to_owned(), namespace: manifest.namespace().map(str::to_owned) }
 }
 
-/// Puts an object into the last batch, or begins one where namespace or way of sending change: the order is kept.
+/// Puts an object into the last batch, or begins one where the way of sending changes: the order is kept. A batch names no
+/// namespace, each object has its own: the host checks a whole call before it sends the first object, so the fewer calls,
+/// the less is done before one object is refused.
 fn add<H: Host>(batches: &mut Vec<Batch>, work: &Work<'_, H>, index: usize, manifest: &Manifest) {
-    let target = target(&work.settings.account, manifest);
+    let mut target = target(&work.settings.account, manifest);
     let force = manifest.annotation("strategy.spinnaker.io/server-side-apply") == Some("force-conflicts");
     let how = if manifest.generate_name().is_some() { How::Create } else { How::Apply { force } };
     let manifest = manifest.to_json();
+    if how != How::Create {
+        target.namespace = None;
+    }
     match batches.last_mut() {
-        Some(batch) if batch.how == how && how != How::Create && batch.target == target => {
+        Some(batch) if batch.how == how && how != How::Create => {
             batch.manifests.push(manifest);
         }
         _ => batches.push(Batch { target, how, first: index, manifests: vec![manifest] }),

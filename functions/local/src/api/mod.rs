@@ -134,6 +134,7 @@ impl Api {
             return Err(usage("it must begin with http:// or https://".to_owned()));
         }
         let authorization = token.map(bearer).transpose()?;
+        boot::install_crypto();
         let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_MAX).timeout(ANSWER_MAX);
         builder = builder.redirect(reqwest::redirect::Policy::none());
         if base.host_str().is_some_and(is_loopback) {

@@ -1,4 +1,11 @@
 //! The `waybill` command from outside: the client against a scripted server, and the server itself as a process.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what helps a test may panic as the test may"
+)]
 
 mod client;
 mod process;

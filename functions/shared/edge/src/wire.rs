@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use utoipa::openapi::schema::{ObjectBuilder, SchemaType};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -26,6 +26,22 @@ impl PartialSchema for FreeJson {
 impl ToSchema for FreeJson {
     fn name() -> Cow<'static, str> {
         Cow::Borrowed("FreeJson")
+    }
+}
+
+/// An application's name.
+pub struct ApplicationName;
+
+impl PartialSchema for ApplicationName {
+    fn schema() -> RefOr<Schema> {
+        let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z][A-Za-z0-9-]*$")).max_length(Some(63));
+        RefOr::T(Schema::Object(name.description(Some("An application's name, in any case.")).build()))
+    }
+}
+
+impl ToSchema for ApplicationName {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("ApplicationName")
     }
 }
 

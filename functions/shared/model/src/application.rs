@@ -47,7 +47,7 @@ pub struct Application {
     #[serde(default)]
     pub platform_health_only_show_override: bool,
     /// Builds links to instances.
-    #[serde(default = "port")]
+    #[serde(default = "port", deserialize_with = "whole_port")]
     pub instance_port: u16,
     /// A stage may be restarted while the execution is RUNNING; refused by the server otherwise.
     #[serde(default)]
@@ -69,6 +69,13 @@ fn kubernetes() -> String {
 
 fn port() -> u16 {
     80
+}
+
+/// A port; `80.0` is a whole number too, as JSON counts.
+fn whole_port<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
+    let number = f64::deserialize(from)?;
+    let whole = (0.0..=f64::from(u16::MAX)).contains(&number) && number.fract() == 0.0;
+    if whole { Ok(number as u16) } else { Err(serde::de::Error::custom("a port is a whole number from 0 to 65535")) }
 }
 
 impl Application {
@@ -127,6 +134,17 @@ mod tests {
         assert_eq!(back["permissions"]["CREATE"], serde_json::json!(["x"]));
         assert_eq!(back["instancePort"], 80);
         assert_eq!(back["cloudProviders"], "kubernetes");
+    }
+
+    #[test]
+    fn ports_are_whole_numbers() {
+        let port = |port: Value| {
+            serde_json::from_value::<Application>(serde_json::json!({"name": "a", "instancePort": port})).map(|a| a.instance_port)
+        };
+        assert_eq!(port(serde_json::json!(8080.0)).unwrap(), 8080);
+        for bad in [serde_json::json!(80.5), serde_json::json!(-1), serde_json::json!(65_536), serde_json::json!("80")] {
+            assert!(port(bad.clone()).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::record::{Record, decode, item};
 use async_trait::async_trait;
 use model::id::ExecutionId;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,10 +34,10 @@ impl Record for StoredCall {
 }
 
 /// Which items each stage run's traces occupy, so that the commit of an outcome can remove them.
-pub(crate) type Traces = Arc<Mutex<BTreeMap<usize, Vec<Key>>>>;
+pub(crate) type Traces = Arc<Mutex<BTreeMap<usize, BTreeSet<Key>>>>;
 
 /// Takes what a stage run's traces occupy.
-pub(crate) fn take(traces: &Traces, run: usize) -> Vec<Key> {
+pub(crate) fn take(traces: &Traces, run: usize) -> BTreeSet<Key> {
     traces.lock().unwrap_or_else(PoisonError::into_inner).remove(&run).unwrap_or_default()
 }
 
