@@ -100,7 +100,7 @@ async fn serve(options: &Options, parts: &Parts, hints: queue::in_process::Recei
     };
     tokio::select! {
         () = in_order => Ok(()),
-        () = stop.wait() => Err(Failure::Server("told twice to stop; stopping at once".to_owned())),
+        () = stop.hurried() => Err(Failure::Server("told twice to stop; stopping at once".to_owned())),
     }
 }
 

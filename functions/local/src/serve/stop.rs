@@ -30,13 +30,25 @@ impl Stop {
         Ok(Self { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())?, ended })
     }
 
-    /// Returns when it is time to stop; again when it is said again.
+    /// Returns when it is time to stop.
     pub(crate) async fn wait(&mut self) {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            () = Self::signal(&mut self.interrupt, &mut self.terminate) => {}
             // `None` means that standard input is not listened to, or has ended before.
             Some(()) = self.ended.recv() => {}
+        }
+    }
+
+    /// Returns when somebody does not want to wait for an end in order. Only a signal says that: whoever has sent one
+    /// may close our standard input as well.
+    pub(crate) async fn hurried(&mut self) {
+        Self::signal(&mut self.interrupt, &mut self.terminate).await;
+    }
+
+    async fn signal(interrupt: &mut Signal, terminate: &mut Signal) {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
     }
 }

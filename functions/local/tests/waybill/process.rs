@@ -99,7 +99,7 @@ impl Server {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().await.unwrap().success());
     }
 
-    /// Waits for its end; gives its exit code, none when a signal ended it.
+    /// Waits for its end, its input closed; gives its exit code, none when a signal ended it.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
         tokio::time::timeout(END_MAX, self.child.wait()).await.unwrap().unwrap().code()
     }
