@@ -28,8 +28,12 @@ const RUN_MAX: Duration = Duration::from_secs(3_600);
 /// for a fault, and a schema cannot say every rule.
 const RULES: &str = include_str!("openapi_rules.py");
 
-/// What schemathesis is told beside its options: questions are not held, which would only take time.
+/// What schemathesis is told beside its options. Questions are not held, which would only take time. What a change is based
+/// on is looked at before what it says, so that a bad one may be answered with 412 as well.
 const CONFIG: &str = r#"
+[checks]
+negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 406, 409, 412, 415, 422, 428, 429]
+
 [[operations]]
 include-path = "/api/changes"
 parameters = { hold = 0 }
@@ -179,7 +183,9 @@ async fn the_server_does_what_the_document_says() {
     println!("{summary}");
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     let log = site.server.log();
-    let wrong: Vec<&str> = log.lines().filter(|line| line.contains("ERROR") || line.contains("panicked")).collect();
+    // The library that talks to clusters calls it an error when one does not answer; to us it is an account that failed.
+    let complains = |line: &&str| (line.contains(" ERROR ") && !line.contains("kube_client")) || line.contains("panicked");
+    let wrong: Vec<&str> = log.lines().filter(complains).collect();
     assert_eq!(wrong, Vec::<&str>::new(), "the server's own log complains");
     assert_eq!(site.admin.get("/api/me").await.ok()["role"], "administrator", "it still serves");
 }

@@ -7,6 +7,7 @@ import schemathesis
 
 REGISTRY = os.environ["RULES_REGISTRY"]
 HOST = re.compile(r"^(https?://)?[A-Za-z0-9.:\[\]-]+/?$")
+SERVER = re.compile(r"^https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(?=/|$)")
 
 # A request that fits its schema may still be refused with 422, but only by a rule that is about more than its shape.
 BEYOND_SHAPE = {
@@ -71,5 +72,6 @@ def before_call(ctx, case, kwargs):
         body["address"] = REGISTRY
         if body.get("plainHttp") is False:
             body["plainHttp"] = None
-    if isinstance(server, str) and server.startswith("https://"):
-        body["server"] = "https://127.0.0.1:1"
+    if isinstance(server, str):
+        # What comes after the host stays, and with it whatever is wrong with it.
+        body["server"] = SERVER.sub("https://127.0.0.1:1", server)
