@@ -17,6 +17,18 @@ use model::person::{Action, may};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+/// Name of a namespace.
+#[derive(ToSchema)]
+#[schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length = 63)]
+#[expect(dead_code, reason = "describes what is read otherwise")]
+pub(crate) struct NamespaceName(String);
+
+/// A kind: `Kind` or `Kind.group`.
+#[derive(ToSchema)]
+#[schema(value_type = String, pattern = "^[A-Z][A-Za-z0-9]*([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$", max_length = 253)]
+#[expect(dead_code, reason = "describes what is read otherwise")]
+pub(crate) struct KindName(String);
+
 /// A new cloud account: by `kubeconfig` (and `context`), or by `server`, `caPem` and `token`.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -29,11 +41,16 @@ pub(crate) struct CloudAccountBody {
     /// Which context of the kubeconfig.
     context: Option<String>,
     /// The API server's address, `https://host:port`.
+    #[schema(
+        min_length = 1,
+        max_length = 1024,
+        pattern = r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"
+    )]
     server: Option<String>,
     /// PEM of the API server's certificate authority; the public ones when it is left out.
     ca_pem: Option<String>,
     /// A service account's token.
-    #[schema(write_only)]
+    #[schema(write_only, min_length = 1, max_length = 16384, pattern = "^[!-~]+$")]
     token: Option<String>,
     /// Do not check the server's certificate.
     #[serde(default)]
@@ -44,11 +61,11 @@ pub(crate) struct CloudAccountBody {
     applications: Vec<AppName>,
     /// Namespaces they may deploy into; none when it is left out.
     #[serde(default)]
-    #[schema(max_items = 500)]
+    #[schema(value_type = Vec<NamespaceName>, max_items = 500)]
     namespaces: Vec<String>,
     /// Kinds beyond the ordinary ones, `Kind` or `Kind.group`.
     #[serde(default)]
-    #[schema(max_items = 500)]
+    #[schema(value_type = Vec<KindName>, max_items = 500)]
     extra_kinds: Vec<String>,
 }
 
@@ -61,11 +78,16 @@ pub(crate) struct CloudAccountChange {
     /// Which context of the kubeconfig.
     context: Option<String>,
     /// The API server's address, to replace the connection.
+    #[schema(
+        min_length = 1,
+        max_length = 1024,
+        pattern = r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"
+    )]
     server: Option<String>,
     /// PEM of the API server's certificate authority.
     ca_pem: Option<String>,
     /// A service account's token.
-    #[schema(write_only)]
+    #[schema(write_only, min_length = 1, max_length = 16384, pattern = "^[!-~]+$")]
     token: Option<String>,
     /// Do not check the server's certificate; only read together with a new connection.
     #[serde(default)]
@@ -74,11 +96,11 @@ pub(crate) struct CloudAccountChange {
     #[schema(value_type = Vec<ApplicationName>, max_items = 500)]
     applications: Vec<AppName>,
     /// Namespaces they may deploy into.
-    #[schema(max_items = 500)]
+    #[schema(value_type = Vec<NamespaceName>, max_items = 500)]
     namespaces: Vec<String>,
     /// Kinds beyond the ordinary ones, `Kind` or `Kind.group`.
     #[serde(default)]
-    #[schema(max_items = 500)]
+    #[schema(value_type = Vec<KindName>, max_items = 500)]
     extra_kinds: Vec<String>,
 }
 

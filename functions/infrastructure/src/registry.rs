@@ -18,20 +18,20 @@ use utoipa::{IntoParams, ToSchema};
 
 /// How to log in to a registry.
 #[derive(Deserialize, ToSchema)]
-#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(tag = "type", rename_all = "lowercase")]
 pub(crate) enum Credentials {
     /// Not at all.
     Anonymous,
     /// Name and password.
     Basic {
-        #[schema(min_length = 1)]
+        #[schema(min_length = 1, max_length = 16384, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
         username: String,
-        #[schema(min_length = 1)]
+        #[schema(min_length = 1, max_length = 16384, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
         password: String,
     },
     /// A token, sent as it is.
     Bearer {
-        #[schema(min_length = 1)]
+        #[schema(min_length = 1, max_length = 16384, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
         token: String,
     },
 }
