@@ -68,15 +68,15 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
         Some(_) => None,
         None => Some(Own::start(&options).await?),
     };
-    let told = tokio::select! {
-        told = tell(&options, own.as_ref()) => told,
+    let (told, interrupted) = tokio::select! {
+        told = tell(&options, own.as_ref()) => (told, false),
         _ = tokio::signal::ctrl_c() => {
             out::note("interrupted");
-            Err(Failure::EndedBadly)
+            (Err(Failure::EndedBadly), true)
         }
     };
     if let Some(own) = &mut own {
-        if !options.exit {
+        if !options.exit && !interrupted {
             own.look_around();
             own.until_interrupted().await;
         }

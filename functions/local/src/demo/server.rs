@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 const LISTEN: &str = "127.0.0.1:8484";
 const ANY_PORT: &str = "127.0.0.1:0";
@@ -22,6 +22,9 @@ const TAIL_LINES: usize = 15;
 /// A server of our own.
 pub(crate) struct Own {
     child: Child,
+    /// Its leash: the server ends when this is closed, and so whenever we do. Kept apart from the child, whose `wait`
+    /// would close it.
+    leash: Option<ChildStdin>,
     /// Kept open: the server would not mind, but a broken pipe looks like trouble in its log.
     _stdout: Lines<BufReader<ChildStdout>>,
     url: String,
@@ -58,7 +61,8 @@ impl Own {
                 tail(&data)
             )));
         };
-        Ok(Self { child, _stdout: lines, url, data, fleeting })
+        let leash = child.stdin.take();
+        Ok(Self { child, leash, _stdout: lines, url, data, fleeting })
     }
 
     pub(crate) fn url(&self) -> String {
@@ -97,8 +101,7 @@ impl Own {
 
     /// Ends the server in order. Data nobody asked to keep goes when everything went well.
     pub(crate) async fn stop(&mut self, well: bool) {
-        // The end of its standard input tells it to stop.
-        drop(self.child.stdin.take());
+        drop(self.leash.take());
         if tokio::time::timeout(STOP_MAX, self.child.wait()).await.is_err() {
             out::note("the server does not stop and is ended");
             drop(self.child.kill().await);

@@ -53,7 +53,8 @@ impl Teller {
     /// The step broke.
     pub(crate) fn broke(&mut self, failure: &Failure, log: &str) -> Result<(), Failure> {
         self.out.set_margin(0);
-        let why = failure.text().unwrap_or_else(|| "it did not end well, as told above".to_owned());
+        let why =
+            Some(failure.to_string()).filter(|why| !why.is_empty()).unwrap_or_else(|| "it did not end well, as told above".to_owned());
         self.out.line(&format!("\nStep {} broke: {}\n  why: {why}", self.number, self.title))?;
         self.out.line(&format!("  last asked: {}\n  where to look: {log}", self.address))
     }
