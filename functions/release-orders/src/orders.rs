@@ -100,7 +100,8 @@ pub(crate) struct OrderDetailView {
 
 impl From<OrderDetail> for OrderDetailView {
     fn from(detail: OrderDetail) -> Self {
-        Self { order: detail.row.into(), execution: detail.execution.into(), source: detail.source }
+        let may = detail.execution.may.clone();
+        Self { order: (detail.row, may).into(), execution: detail.execution.into(), source: detail.source }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The first lines of a `main`: the cryptography provider, then logs to standard error.
 
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
@@ -28,7 +29,7 @@ fn filter(wanted: Option<&str>) -> Result<EnvFilter, LogsError> {
 /// When `RUST_LOG` cannot be understood, or logs are set up already.
 pub fn init_tracing(json: bool) -> Result<(), LogsError> {
     let filter = filter(std::env::var("RUST_LOG").ok().as_deref())?;
-    let logs = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let set = if json { logs.json().flatten_event(true).try_init() } else { logs.try_init() };
     set.map_err(|_| LogsError::Twice)
 }

@@ -7,6 +7,7 @@ use app::execution::stored::{Answer, OrderKey, OrderRow, Progress, Summary};
 use model::Millis;
 use model::artifact::Artifact;
 use model::order::Origin;
+use model::person::May;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -81,11 +82,18 @@ pub struct ExecutionSummary {
     ended_ms: Option<Millis>,
     /// Orders that show it.
     orders: Vec<OrderRef>,
+    /// What the caller may do.
+    may: BTreeMap<String, MayView>,
 }
 
-impl From<Summary> for ExecutionSummary {
-    fn from(row: Summary) -> Self {
+fn verdicts(may: BTreeMap<String, May>) -> BTreeMap<String, MayView> {
+    may.into_iter().map(|(action, may)| (action, may.into())).collect()
+}
+
+impl From<(Summary, BTreeMap<String, May>)> for ExecutionSummary {
+    fn from((row, may): (Summary, BTreeMap<String, May>)) -> Self {
         Self {
+            may: verdicts(may),
             id: row.id.to_string(),
             application: row.application.to_string(),
             pipeline: row.pipeline.to_string(),
@@ -127,8 +135,6 @@ pub struct ExecutionDetail {
     trigger: Map<String, Value>,
     /// The stages, in the pipeline's order.
     stages: Vec<StageView>,
-    /// What the caller may do.
-    may: BTreeMap<String, MayView>,
 }
 
 /// Who cancelled an execution.
@@ -156,6 +162,7 @@ impl From<Detail> for ExecutionDetail {
                 started_ms: detail.started_ms,
                 ended_ms: detail.ended_ms,
                 orders: detail.orders.into_iter().map(Into::into).collect(),
+                may: verdicts(detail.may),
             },
             version: detail.version,
             origin: detail.origin.into(),
@@ -164,7 +171,6 @@ impl From<Detail> for ExecutionDetail {
             parameters: detail.parameters,
             trigger: detail.trigger,
             stages: detail.stages.into_iter().map(Into::into).collect(),
-            may: detail.may.into_iter().map(|(action, may)| (action, may.into())).collect(),
         }
     }
 }
@@ -412,12 +418,15 @@ pub struct OrderView {
     started_ms: Option<Millis>,
     /// When its execution ended.
     ended_ms: Option<Millis>,
+    /// What the caller may do.
+    may: BTreeMap<String, MayView>,
 }
 
-impl From<OrderRow> for OrderView {
-    fn from(row: OrderRow) -> Self {
+impl From<(OrderRow, BTreeMap<String, May>)> for OrderView {
+    fn from((row, may): (OrderRow, BTreeMap<String, May>)) -> Self {
         let order = row.order;
         Self {
+            may: verdicts(may),
             project: order.project.to_string(),
             number: order.number,
             application: order.application.to_string(),

@@ -192,22 +192,26 @@ pub async fn stage(ports: Ports<'_>, caller: &Principal, id: &ExecutionId, ref_i
     })
 }
 
-/// Executions of an application, newest first; of one pipeline when asked.
+/// Executions of an application, newest first, each with what the caller may do; of one pipeline when asked.
 pub async fn list(
     table: &dyn Table,
     caller: &Principal,
     application: &AppName,
     pipeline: Option<&str>,
     page: &PageRequest,
-) -> Result<Listed<Summary>, AppError> {
+) -> Result<Listed<(Summary, BTreeMap<String, May>)>, AppError> {
     let (application, _) = applications::get(table, caller, application).await?;
     let partition = match pipeline {
         Some(pipeline) => format!("PIPE#{}", pipelines::load(table, &application.name, pipeline).await?.0.id),
         None => format!("APPEXEC#{}", application.name.key()),
     };
     let query = Query { backward: true, ..page.query(&partition, "EXEC#") };
-    let (entries, next) = record::page::<Summary>(table, &query).await?;
-    Ok(Listed { entries, next })
+    let (rows, next) = record::page::<Summary>(table, &query).await?;
+    let view = |row: Summary| {
+        let may = may_do(caller, &application, row.status);
+        (row, may)
+    };
+    Ok(Listed { entries: rows.into_iter().map(view).collect(), next })
 }
 
 async fn open(ports: Ports<'_>, caller: &Principal, id: &ExecutionId) -> Result<Loaded, AppError> {

@@ -14,33 +14,38 @@ use crate::pipelines;
 use crate::ports::{Query, Table};
 use crate::projects;
 use crate::record::{self, load};
+use model::application::Application;
 use model::id::ProjectName;
-use model::person::{Action, Principal, may};
+use model::person::{Action, May, Principal, may};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
-/// Orders of a project, newest first. Orders of applications that the caller may not see are left out.
-pub async fn list(table: &dyn Table, caller: &Principal, project: &ProjectName, page: &PageRequest) -> Result<Listed<OrderRow>, AppError> {
+/// Orders of a project, newest first, each with what the caller may do. Orders of applications that the caller may not see
+/// are left out.
+pub async fn list(
+    table: &dyn Table,
+    caller: &Principal,
+    project: &ProjectName,
+    page: &PageRequest,
+) -> Result<Listed<(OrderRow, BTreeMap<String, May>)>, AppError> {
     let (project, _) = projects::get(table, caller, project).await?;
     let query = Query { backward: true, ..page.query(format!("ORDERS#{}", project.name), "ORDER#") };
     let (rows, next) = record::page::<OrderRow>(table, &query).await?;
-    let mut seen = std::collections::BTreeMap::new();
+    let mut seen: BTreeMap<String, Option<Application>> = BTreeMap::new();
     let mut entries = Vec::with_capacity(rows.len());
     for row in rows {
         let key = row.order.application.key();
-        let visible = match seen.get(&key) {
-            Some(visible) => *visible,
-            None => {
-                let visible = match applications::get(table, caller, &row.order.application).await {
-                    Ok(_) => true,
-                    Err(AppError::NotFound { .. }) => false,
-                    Err(other) => return Err(other),
-                };
-                seen.insert(key, visible);
-                visible
-            }
-        };
-        if visible {
-            entries.push(row);
+        if !seen.contains_key(&key) {
+            let found = match applications::get(table, caller, &row.order.application).await {
+                Ok((application, _)) => Some(application),
+                Err(AppError::NotFound { .. }) => None,
+                Err(other) => return Err(other),
+            };
+            seen.insert(key.clone(), found);
+        }
+        if let Some(application) = seen.get(&key).and_then(Option::as_ref) {
+            let may = follow::may_do(caller, application, row.status);
+            entries.push((row, may));
         }
     }
     Ok(Listed { entries, next })
