@@ -152,6 +152,7 @@ async fn the_server_does_what_the_document_says() {
     furnish(&site).await;
     let made = site.admin.post("/api/tokens", &json!({"name": "fuzz", "role": "administrator"})).await.is(201);
     let token = made["secret"].as_str().unwrap();
+    let kept: Vec<String> = site.admin.all("/api/tokens").await.iter().filter_map(|one| one["id"].as_str().map(str::to_owned)).collect();
     let scratch = Scratch::new("schemathesis").unwrap();
     let config = scratch.path().join("schemathesis.toml");
     std::fs::write(&config, CONFIG).unwrap();
@@ -175,7 +176,11 @@ async fn the_server_does_what_the_document_says() {
     if seed != "random" {
         command.args(["--seed", &seed]);
     }
-    command.env("SCHEMATHESIS_HOOKS", "openapi_rules").env("PYTHONPATH", scratch.path()).env("RULES_REGISTRY", site.registry.address());
+    command
+        .env("SCHEMATHESIS_HOOKS", "openapi_rules")
+        .env("PYTHONPATH", scratch.path())
+        .env("RULES_REGISTRY", site.registry.address())
+        .env("RULES_TOKENS", kept.join(","));
     command.current_dir(scratch.path()).env("NO_COLOR", "1").stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(RUN_MAX, command.output()).await.expect("it ends").unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
@@ -187,5 +192,6 @@ async fn the_server_does_what_the_document_says() {
     let complains = |line: &&str| (line.contains(" ERROR ") && !line.contains("kube_client")) || line.contains("panicked");
     let wrong: Vec<&str> = log.lines().filter(complains).collect();
     assert_eq!(wrong, Vec::<&str>::new(), "the server's own log complains");
-    assert_eq!(site.admin.get("/api/me").await.ok()["role"], "administrator", "it still serves");
+    let fuzz = site.admin.with_token(Some(token));
+    assert_eq!(fuzz.get("/api/me").await.ok()["role"], "administrator", "it still serves, and those who asked may still ask");
 }

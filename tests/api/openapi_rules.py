@@ -6,6 +6,8 @@ import re
 import schemathesis
 
 REGISTRY = os.environ["RULES_REGISTRY"]
+# Ids of tokens that are not to be revoked: with its own gone, a run would be refused everything and find nothing.
+TOKENS = set(os.environ["RULES_TOKENS"].split(","))
 HOST = re.compile(r"^(https?://)?[A-Za-z0-9.:\[\]-]+/?$")
 SERVER = re.compile(r"^https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(?=/|$)")
 
@@ -63,7 +65,9 @@ def refused_for_a_reason(ctx, response, case):
 
 @schemathesis.hook
 def before_call(ctx, case, kwargs):
-    """Accounts are of servers on this machine: what is registered is connected to."""
+    """Accounts are of servers on this machine, since what is registered is connected to; and who asks stays known."""
+    if case.operation.label == "DELETE /api/tokens/{id}" and case.path_parameters.get("id") in TOKENS:
+        case.path_parameters["id"] = "0"
     body = case.body
     if not isinstance(body, dict):
         return
