@@ -44,7 +44,7 @@ pub(crate) struct CloudAccountBody {
     #[schema(
         min_length = 1,
         max_length = 1024,
-        pattern = r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"
+        pattern = r"^(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|http://(localhost|127[.]0[.]0[.]1))(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"
     )]
     server: Option<String>,
     /// PEM of the API server's certificate authority; the public ones when it is left out.
@@ -81,7 +81,7 @@ pub(crate) struct CloudAccountChange {
     #[schema(
         min_length = 1,
         max_length = 1024,
-        pattern = r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"
+        pattern = r"^(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|http://(localhost|127[.]0[.]0[.]1))(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"
     )]
     server: Option<String>,
     /// PEM of the API server's certificate authority.
