@@ -72,6 +72,8 @@ pub struct Grant {
     pub kubernetes: Vec<KubernetesGrant>,
     /// Whether the sender of the last signal may be adopted.
     pub adopt_sender: bool,
+    /// Functions of the `executions` interface, by their WIT names; no wildcard.
+    pub executions: Vec<String>,
 }
 
 /// What a component may do with some kinds of objects.
@@ -86,7 +88,37 @@ pub struct KubernetesGrant {
     pub verbs: Vec<String>,
 }
 
+/// Which synthetic stages a component's `planning` is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// Those that run before its own steps.
+    Before,
+    /// Those that run after its own steps went well.
+    After,
+    /// Those that run after it failed.
+    OnFailure,
+}
+
+impl Part {
+    /// The word as it stands in JSON, and the export's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::After => "after",
+            Self::OnFailure => "on-failure",
+        }
+    }
+}
+
 impl Grant {
+    /// May it call this function of the `executions` interface?
+    #[must_use]
+    pub fn allows_executions(&self, verb: &str) -> bool {
+        self.executions.iter().any(|v| v == verb)
+    }
+
     /// May it call this function on this kind?
     #[must_use]
     pub fn allows(&self, verb: &str, group: &str, kind: &str) -> bool {
@@ -107,7 +139,7 @@ mod tests {
     #[test]
     fn verbs_have_no_wildcard() {
         let g = KubernetesGrant { api_groups: vec!["*".into()], kinds: vec!["*".into()], verbs: vec!["*".into(), "get".into()] };
-        let grant = Grant { kubernetes: vec![g], adopt_sender: false };
+        let grant = Grant { kubernetes: vec![g], adopt_sender: false, executions: Vec::new() };
         assert!(grant.allows("get", "apps", "Deployment"));
         assert!(!grant.allows("delete", "apps", "Deployment"));
     }

@@ -105,7 +105,7 @@ async fn called(
             let guest = indices.load(&mut *store, &instance)?;
             guest.call_cancel(&mut *store, input, reason).await
         }
-        (Export::Step | Export::Cancel(_), _) => guest.call_step(&mut *store, input).await,
+        (Export::Step | Export::Cancel(_) | Export::Plan(_), _) => guest.call_step(&mut *store, input).await,
     }
 }
 

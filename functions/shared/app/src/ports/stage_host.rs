@@ -1,12 +1,13 @@
 //! One step of one component, within limits. The host checks grants and keeps the trace; everything it needs comes in here.
 
 use super::cluster::{Cluster, WatchSpec};
+use super::executions::Executions;
 use async_trait::async_trait;
 use model::Millis;
 use model::account::ClusterConnection;
-use model::component::{Grant, StepLimits};
+use model::component::{Grant, Part, StepLimits};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -17,6 +18,8 @@ pub enum Export {
     Step,
     /// `compensation.cancel`, with the reason.
     Cancel(String),
+    /// `planning.before`, `planning.after` or `planning.on-failure`.
+    Plan(Part),
 }
 
 /// Why the component is called now.
@@ -162,6 +165,8 @@ pub struct StepCall {
     pub accounts: BTreeMap<String, AccountAccess>,
     /// Clusters.
     pub cluster: Arc<dyn Cluster>,
+    /// Other pipelines' runs, with the rights of this execution.
+    pub executions: Arc<dyn Executions>,
     /// What it sees of its execution.
     pub scope: Arc<dyn StepScope>,
     /// Its trace.
@@ -258,7 +263,12 @@ pub enum StepEnd {
     Canceled(StepResults),
     /// It failed.
     Failed(StepFailure),
+    /// Synthetic stages, as stage JSON; at most [`PLANNED_STAGES_MAX`], the graph among them not yet checked.
+    Planned(Vec<Map<String, Value>>),
 }
+
+/// Most stages that one call of `planning` may answer.
+pub const PLANNED_STAGES_MAX: usize = 32;
 
 /// One line of a stage's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

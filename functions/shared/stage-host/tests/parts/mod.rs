@@ -263,7 +263,7 @@ impl Setup {
         StepCall {
             cwasm_sha256: "0".repeat(64),
             checkpoint_schemas: vec![1],
-            grant: Grant { kubernetes: vec![kubernetes], adopt_sender: false },
+            grant: Grant { kubernetes: vec![kubernetes], adopt_sender: false, executions: Vec::new() },
             limits: self.limits,
             export: Export::Step,
             info: RunInfo {
@@ -285,6 +285,7 @@ impl Setup {
             seed: 7,
             accounts: BTreeMap::from([("prod".to_owned(), access)]),
             cluster: Arc::clone(&self.cluster) as Arc<dyn Cluster>,
+            executions: Arc::new(app::ports::NoExecutions),
             scope: Arc::new(SmallScope),
             journal: Arc::clone(&self.journal) as Arc<dyn StepJournal>,
         }

@@ -7,7 +7,7 @@ use crate::accounts;
 use crate::error::AppError;
 use crate::execution::plan::PlannedStage;
 use crate::execution::scope::{StageScope, read};
-use crate::ports::{ClusterError, Export, RunInfo, StepCall, StepFault, StepMode, Wake};
+use crate::ports::{ClusterError, Export, NoExecutions, RunInfo, StepCall, StepFault, StepMode, Wake};
 use engine::Effect;
 use futures::FutureExt;
 use futures::future::{self, BoxFuture};
@@ -50,6 +50,7 @@ pub(crate) async fn prepare(held: &Held, effect: &Effect) -> Result<Result<StepC
         seed: seed(held.id.as_str(), *run, *attempt, *seq, *retry),
         accounts,
         cluster: ports.cluster.clone(),
+        executions: Arc::new(NoExecutions),
         scope: Arc::new(scope),
         journal: Arc::new(journal),
     }))

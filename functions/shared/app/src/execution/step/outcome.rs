@@ -72,6 +72,10 @@ async fn reported(held: &mut Held, run: usize, attempt: u32, report: StepReport,
             leave(held, run, results).await?;
             Ok(Outcome::Canceled(Reason::new(ReasonCode::CanceledByUser, message, now)))
         }
+        StepEnd::Planned(_) => {
+            let reason = Reason::new(ReasonCode::PluginFault, "the component answered a step with stages", now);
+            Ok(Outcome::Failed { reason, retryable: false, retry_after_ms: None })
+        }
         StepEnd::Failed(failure) => failed(held, run, failure, now).await,
     }
 }
