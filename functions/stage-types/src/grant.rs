@@ -37,7 +37,7 @@ pub(crate) fn grant(manifest: &Manifest) -> Grant {
     for wish in &mut kubernetes {
         wish.verbs.retain(|verb| FUNCTIONS.contains(&verb.as_str()));
     }
-    Grant { kubernetes, adopt_sender: manifest.adopt_sender || manifest.capabilities.adopt_sender, executions: Vec::new() }
+    Grant { kubernetes, adopt_sender: manifest.adopt_sender || manifest.capabilities.adopt_sender, ..Grant::default() }
 }
 
 /// What a step may use.

@@ -181,6 +181,7 @@ fn the_manifest_is_json_and_says_what_the_code_does() {
     assert_eq!(manifest["type"], "manualJudgment");
     assert_eq!(manifest["signals"], json!([JUDGMENT]));
     assert_eq!(manifest["checkpointSchemas"], json!([SCHEMA]));
+    assert_eq!(manifest["dryRun"], "execute", "a dry run asks people too");
     assert_eq!(manifest["capabilities"]["adoptSender"], true);
     assert_eq!(manifest["timeoutMs"], json!(72 * 3600 * 1000));
 }

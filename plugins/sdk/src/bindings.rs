@@ -1,4 +1,5 @@
-//! Bindings generated from `wit/stage@0.1.0`, world `stage` and what `compensable-stage` adds to it, sharing all types.
+//! Bindings generated from `wit/stage@0.1.0`: world `stage`, and what `planning-stage` and `compensable-stage` add to it,
+//! sharing all types.
 //!
 //! Nothing here is written by hand. On other targets than wasm the types are ordinary Rust types, which is how stages are
 //! tested; the imported functions exist only inside a host.
@@ -43,6 +44,19 @@ pub mod compensation {
         pub_export_macro: true,
         export_macro_name: "export_world",
         default_bindings_module: "sdk::bindings::compensation",
+        with: { "waybill:stage/types@0.1.0": crate::bindings::stage::waybill::stage::types },
+    });
+}
+
+/// What world `planning-stage` adds to `stage`; together with [`compensation`] it makes a `full-stage`.
+pub mod planning {
+    wit_bindgen::generate!({
+        path: "../../wit/stage@0.1.0",
+        inline: "package waybill:sdk; world only-planning { export waybill:stage/planning@0.1.0; }",
+        world: "waybill:sdk/only-planning",
+        pub_export_macro: true,
+        export_macro_name: "export_world",
+        default_bindings_module: "sdk::bindings::planning",
         with: { "waybill:stage/types@0.1.0": crate::bindings::stage::waybill::stage::types },
     });
 }

@@ -9,6 +9,20 @@ pub use crate::bindings::stage::waybill::stage::types::{
 /// The code every built-in stage fails with when its time has run out.
 pub const STAGE_TIMEOUT: &str = "stage-timeout";
 
+/// How many stages one answer of `planning` may hold.
+pub const PLANNED_MAX: usize = 32;
+
+/// Which stages a planning stage is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Those that run before its own step.
+    Before,
+    /// Those that run after its own step went well.
+    After,
+    /// Those that run after it failed.
+    OnFailure,
+}
+
 impl Failure {
     /// A failure that is final and leaves nothing behind.
     pub fn new(code: &str, blame: Blame, message: impl Into<String>) -> Self {

@@ -9,29 +9,23 @@
 ///
 /// On other targets than wasm it expands to nothing.
 ///
-/// A fourth, `cancel: fn(&StepInput, &str, &mut impl …) -> Result<Outcome, Failure>`, puts it into world
-/// `compensable-stage`.
+/// Two more may follow, in this order:
+///
+/// * `plan: fn(Part, &StepInput, &mut impl …) -> Result<Vec<Value>, Failure>`, the stages it unfolds into, which puts it into
+///   world `planning-stage`;
+/// * `cancel: fn(&StepInput, &str, &mut impl …) -> Result<Outcome, Failure>`, how it stops what it began, which puts it into
+///   world `compensable-stage`; with both it is in `full-stage`.
 #[macro_export]
 macro_rules! export_stage {
-    (describe: $describe:path, validate: $validate:path, step: $step:path, cancel: $cancel:path $(,)?) => {
-        $crate::export_stage!(describe: $describe, validate: $validate, step: $step);
-
-        #[cfg(target_arch = "wasm32")]
-        mod compensation {
-            use $crate::contract::{Failure, Outcome, StepInput};
-
-            struct Compensation;
-
-            impl $crate::compensation::Guest for Compensation {
-                fn cancel(input: StepInput, reason: String) -> Result<Outcome, Failure> {
-                    $cancel(&input, &reason, &mut $crate::host::Imports)
-                }
-            }
-
-            $crate::bindings::compensation::export_world!(Compensation with_types_in $crate::bindings::compensation);
-        }
+    (
+        describe: $describe:path, validate: $validate:path, step: $step:path
+        $(, plan: $plan:path)? $(, cancel: $cancel:path)? $(,)?
+    ) => {
+        $crate::export_stage!(@lifecycle $describe, $validate, $step);
+        $($crate::export_stage!(@planning $plan);)?
+        $($crate::export_stage!(@compensation $cancel);)?
     };
-    (describe: $describe:path, validate: $validate:path, step: $step:path $(,)?) => {
+    (@lifecycle $describe:path, $validate:path, $step:path) => {
         #[cfg(target_arch = "wasm32")]
         mod component {
             use $crate::contract::{Failure, Outcome, StepInput};
@@ -58,6 +52,51 @@ macro_rules! export_stage {
             }
 
             $crate::bindings::stage::export_world!(Component with_types_in $crate::bindings::stage);
+        }
+    };
+    (@planning $plan:path) => {
+        #[cfg(target_arch = "wasm32")]
+        mod planning {
+            use $crate::contract::{Failure, Part, StepInput};
+
+            struct Planning;
+
+            fn planned(part: Part, input: &StepInput) -> Result<Vec<String>, Failure> {
+                let stages = $plan(part, input, &mut $crate::host::Imports)?;
+                Ok(stages.iter().map(ToString::to_string).collect())
+            }
+
+            impl $crate::planning::Guest for Planning {
+                fn before(input: StepInput) -> Result<Vec<String>, Failure> {
+                    planned(Part::Before, &input)
+                }
+
+                fn after(input: StepInput) -> Result<Vec<String>, Failure> {
+                    planned(Part::After, &input)
+                }
+
+                fn on_failure(input: StepInput) -> Result<Vec<String>, Failure> {
+                    planned(Part::OnFailure, &input)
+                }
+            }
+
+            $crate::bindings::planning::export_world!(Planning with_types_in $crate::bindings::planning);
+        }
+    };
+    (@compensation $cancel:path) => {
+        #[cfg(target_arch = "wasm32")]
+        mod compensation {
+            use $crate::contract::{Failure, Outcome, StepInput};
+
+            struct Compensation;
+
+            impl $crate::compensation::Guest for Compensation {
+                fn cancel(input: StepInput, reason: String) -> Result<Outcome, Failure> {
+                    $cancel(&input, &reason, &mut $crate::host::Imports)
+                }
+            }
+
+            $crate::bindings::compensation::export_world!(Compensation with_types_in $crate::bindings::compensation);
         }
     };
 }

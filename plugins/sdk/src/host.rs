@@ -5,6 +5,8 @@
 use crate::contract::{Blame, Failure, ObjectRef, RunInfo, Target};
 
 pub use crate::bindings::stage::waybill::stage::artifacts::Error as ArtifactError;
+pub use crate::bindings::stage::waybill::stage::executions::Error as ExecutionError;
+pub use crate::bindings::stage::waybill::stage::expressions::Error as ExpressionError;
 pub use crate::bindings::stage::waybill::stage::kubernetes::{Applied, ApplyOptions, Error as ClusterError, KindInfo, Reason, Rollout};
 pub use crate::bindings::stage::waybill::stage::log::Level;
 
@@ -32,6 +34,34 @@ pub trait Artifacts {
     /// # Errors
     /// When the host cannot or may not give them.
     fn in_context(&mut self) -> Result<Vec<String>, ArtifactError>;
+}
+
+/// The expression language of pipelines, on the context this stage may see.
+pub trait Expressions {
+    /// The value of a template as JSON text. `locals` is a JSON object whose keys come before everything else.
+    ///
+    /// # Errors
+    /// Where and why it cannot be evaluated.
+    fn evaluate(&mut self, template: &str, locals: &str) -> Result<String, ExpressionError>;
+}
+
+/// Other pipelines' runs, with the rights of this execution.
+pub trait Executions {
+    /// Starts a pipeline, by id or name, with a JSON trigger body. Repeated in the same attempt it gives the same child.
+    ///
+    /// # Errors
+    /// `Refused` when it cannot be started now, with the reason for people.
+    fn start(&mut self, application: &str, pipeline: &str, trigger: &str) -> Result<String, ExecutionError>;
+    /// These fields of an execution as a JSON object.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none.
+    fn get(&mut self, id: &str, fields: &[String]) -> Result<String, ExecutionError>;
+    /// Asks an execution to end; one that has ended already is fine.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    fn cancel(&mut self, id: &str, reason: &str) -> Result<(), ExecutionError>;
 }
 
 /// A cluster, within the stage's grant.
@@ -96,6 +126,18 @@ pub fn artifact_failure(what: &str, error: &ArtifactError) -> Failure {
     }
 }
 
+/// The failure an error about another execution becomes.
+pub fn execution_failure(what: &str, error: &ExecutionError) -> Failure {
+    let of = |code: &str, blame, text: &str| Failure::new(code, blame, format!("{what}: {text}"));
+    match error {
+        ExecutionError::Denied(text) => of("denied", Blame::User, text),
+        ExecutionError::NotFound => of("not-found", Blame::User, "it does not exist"),
+        ExecutionError::Refused(text) => of("refused", Blame::User, text),
+        ExecutionError::Quota(text) => of("quota", Blame::Plugin, text),
+        ExecutionError::Unavailable(text) => of("unavailable", Blame::Platform, text).retryable(None),
+    }
+}
+
 /// The host itself, inside a component.
 #[cfg(target_arch = "wasm32")]
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +146,7 @@ pub struct Imports;
 #[cfg(target_arch = "wasm32")]
 mod imports {
     use super::*;
-    use crate::bindings::stage::waybill::stage::{artifacts, context, kubernetes, log};
+    use crate::bindings::stage::waybill::stage::{artifacts, context, executions, expressions, kubernetes, log};
 
     impl Log for Imports {
         fn log(&mut self, level: Level, message: &str, fields: &[(&str, &str)]) {
@@ -126,6 +168,26 @@ mod imports {
     impl Artifacts for Imports {
         fn in_context(&mut self) -> Result<Vec<String>, ArtifactError> {
             artifacts::in_context()
+        }
+    }
+
+    impl Expressions for Imports {
+        fn evaluate(&mut self, template: &str, locals: &str) -> Result<String, ExpressionError> {
+            expressions::evaluate(template, locals)
+        }
+    }
+
+    impl Executions for Imports {
+        fn start(&mut self, application: &str, pipeline: &str, trigger: &str) -> Result<String, ExecutionError> {
+            executions::start(application, pipeline, trigger)
+        }
+
+        fn get(&mut self, id: &str, fields: &[String]) -> Result<String, ExecutionError> {
+            executions::get(id, fields)
+        }
+
+        fn cancel(&mut self, id: &str, reason: &str) -> Result<(), ExecutionError> {
+            executions::cancel(id, reason)
         }
     }
 
@@ -180,5 +242,19 @@ mod tests {
         check(ClusterError::Quota("100 calls".into()), "quota", false);
         let throttled = cluster_failure("x", &ClusterError::Throttled(1500));
         assert_eq!(throttled.retry_after_ms, Some(1500));
+    }
+
+    #[test]
+    fn each_error_about_an_execution_has_its_code() {
+        let check = |error, code: &str, retryable| {
+            let failure = execution_failure("execution e2", &error);
+            assert_eq!((failure.code.as_str(), failure.retryable), (code, retryable));
+            assert!(failure.message.starts_with("execution e2: "), "{}", failure.message);
+        };
+        check(ExecutionError::Denied("no".into()), "denied", false);
+        check(ExecutionError::NotFound, "not-found", false);
+        check(ExecutionError::Refused("disabled".into()), "refused", false);
+        check(ExecutionError::Quota("100 calls".into()), "quota", false);
+        check(ExecutionError::Unavailable("the store".into()), "unavailable", true);
     }
 }

@@ -25,5 +25,7 @@ pub mod testing;
 
 /// The export side of stopping what was begun.
 pub use bindings::compensation::exports::waybill::stage::compensation;
+/// The export side of unfolding into other stages.
+pub use bindings::planning::exports::waybill::stage::planning;
 /// The export side of the contract, for [`export_stage`].
 pub use bindings::stage::exports::waybill::stage::lifecycle;

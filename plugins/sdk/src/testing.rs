@@ -1,11 +1,15 @@
-//! A host for tests of stages: a cluster that remembers what was applied and answers as it is told. Never in a component.
+//! A host for tests of stages: a cluster that remembers what was applied, expressions and other executions that answer as they
+//! are told. Never in a component.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
 
 use crate::contract::{Checkpoint, Mode, ObjectRef, Outcome, RunInfo, Signal, StepInput, Target, Wake};
-use crate::host::{Applied, ApplyOptions, ArtifactError, Artifacts, Cluster, ClusterError, Context, KindInfo, Level, Log, Reason, Rollout};
+use crate::host::{
+    Applied, ApplyOptions, ArtifactError, Artifacts, Cluster, ClusterError, Context, ExecutionError, Executions, ExpressionError,
+    Expressions, KindInfo, Level, Log, Reason, Rollout,
+};
 
 /// The first step of a stage, at one second after the epoch.
 pub fn start(params: &str) -> StepInput {
@@ -78,8 +82,22 @@ pub struct Script {
     pub cluster_scoped: Vec<String>,
     /// Artifacts in context.
     pub artifacts: Vec<Value>,
+    /// Why artifacts cannot be given, for ever.
+    pub no_artifacts: Option<ArtifactError>,
     /// Values of the execution by JSON pointer.
     pub values: BTreeMap<String, Value>,
+    /// Why nothing can be looked up, for ever.
+    pub no_lookup: Option<String>,
+    /// What templates evaluate to; any other is an error.
+    pub evaluated: BTreeMap<String, Value>,
+    /// Answers of `executions.start`, each once; then it starts `c1`.
+    pub starts: VecDeque<Result<String, ExecutionError>>,
+    /// Other executions by id: answers of `executions.get`, the last one for ever.
+    pub executions: BTreeMap<String, VecDeque<Result<Value, ExecutionError>>>,
+    /// Errors of `executions.cancel`, each once.
+    pub refuse_cancel: VecDeque<ExecutionError>,
+    /// Every trigger an execution was started with, in order.
+    pub triggers: Vec<Value>,
     /// Every call, in order.
     pub calls: Vec<String>,
     /// Every manifest sent, in order.
@@ -145,6 +163,9 @@ impl Context for Script {
 
     fn lookup(&mut self, pointer: &str) -> Result<Option<String>, String> {
         self.calls.push(format!("lookup {pointer}"));
+        if let Some(reason) = &self.no_lookup {
+            return Err(reason.clone());
+        }
         Ok(self.values.get(pointer).map(Value::to_string))
     }
 }
@@ -152,7 +173,42 @@ impl Context for Script {
 impl Artifacts for Script {
     fn in_context(&mut self) -> Result<Vec<String>, ArtifactError> {
         self.calls.push("in-context".into());
-        Ok(self.artifacts.iter().map(Value::to_string).collect())
+        match &self.no_artifacts {
+            Some(error) => Err(error.clone()),
+            None => Ok(self.artifacts.iter().map(Value::to_string).collect()),
+        }
+    }
+}
+
+impl Expressions for Script {
+    fn evaluate(&mut self, template: &str, _: &str) -> Result<String, ExpressionError> {
+        self.calls.push(format!("evaluate {template}"));
+        let unknown = || ExpressionError { position: 2, reason: "unknown-name".into(), message: format!("nothing is known of {template}") };
+        self.evaluated.get(template).map(Value::to_string).ok_or_else(unknown)
+    }
+}
+
+impl Executions for Script {
+    fn start(&mut self, application: &str, pipeline: &str, trigger: &str) -> Result<String, ExecutionError> {
+        self.calls.push(format!("start {application} {pipeline}"));
+        self.triggers.push(serde_json::from_str(trigger).map_err(|error| ExecutionError::Refused(error.to_string()))?);
+        self.starts.pop_front().unwrap_or_else(|| Ok("c1".into()))
+    }
+
+    fn get(&mut self, id: &str, fields: &[String]) -> Result<String, ExecutionError> {
+        self.calls.push(format!("get {id} {}", fields.join(",")));
+        let answers = self.executions.get_mut(id).ok_or(ExecutionError::NotFound)?;
+        let answer = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
+        let only = |value: Value| match value {
+            Value::Object(map) => Value::Object(map.into_iter().filter(|(key, _)| fields.contains(key)).collect()),
+            other => other,
+        };
+        answer.unwrap_or(Err(ExecutionError::NotFound)).map(|value| only(value).to_string())
+    }
+
+    fn cancel(&mut self, id: &str, reason: &str) -> Result<(), ExecutionError> {
+        self.calls.push(format!("cancel {id}: {reason}"));
+        self.refuse_cancel.pop_front().map_or(Ok(()), Err)
     }
 }
 

@@ -114,6 +114,7 @@ fn the_manifest_is_json_and_says_what_the_code_does() {
     assert_eq!(manifest["type"], "wait");
     assert_eq!(manifest["signals"], json!([SKIP]));
     assert_eq!(manifest["checkpointSchemas"], json!([SCHEMA]));
+    assert_eq!(manifest["dryRun"], "skip", "a dry run does not wait");
     assert_eq!(manifest["params"]["properties"]["waitTime"]["maximum"], json!(WAIT_S_MAX as u64));
     assert!(manifest["timeoutMs"].as_u64().unwrap() > milliseconds(WAIT_S_MAX), "the longest wait fits");
 }

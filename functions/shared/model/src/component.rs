@@ -72,8 +72,32 @@ pub struct Grant {
     pub kubernetes: Vec<KubernetesGrant>,
     /// Whether the sender of the last signal may be adopted.
     pub adopt_sender: bool,
-    /// Functions of the `executions` interface, by their WIT names; no wildcard.
+    /// Functions of the `executions` interface, by their WIT names.
     pub executions: Vec<String>,
+}
+
+/// Where the stages stand that a component's `planning` is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// Before the stage's own step.
+    Before,
+    /// After it, when it went well.
+    After,
+    /// After it, when it failed.
+    OnFailure,
+}
+
+impl Part {
+    /// As it stands in JSON and in the contract.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::After => "after",
+            Self::OnFailure => "on-failure",
+        }
+    }
 }
 
 /// What a component may do with some kinds of objects.
@@ -88,42 +112,18 @@ pub struct KubernetesGrant {
     pub verbs: Vec<String>,
 }
 
-/// Which synthetic stages a component's `planning` is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Part {
-    /// Those that run before its own steps.
-    Before,
-    /// Those that run after its own steps went well.
-    After,
-    /// Those that run after it failed.
-    OnFailure,
-}
-
-impl Part {
-    /// The word as it stands in JSON, and the export's name.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Before => "before",
-            Self::After => "after",
-            Self::OnFailure => "on-failure",
-        }
-    }
-}
-
 impl Grant {
-    /// May it call this function of the `executions` interface?
-    #[must_use]
-    pub fn allows_executions(&self, verb: &str) -> bool {
-        self.executions.iter().any(|v| v == verb)
-    }
-
     /// May it call this function on this kind?
     #[must_use]
     pub fn allows(&self, verb: &str, group: &str, kind: &str) -> bool {
         let holds = |list: &[String], what: &str| list.iter().any(|x| x == "*" || x == what);
         self.kubernetes.iter().any(|g| g.verbs.iter().any(|v| v == verb) && holds(&g.api_groups, group) && holds(&g.kinds, kind))
+    }
+
+    /// May it call this function of the `executions` interface?
+    #[must_use]
+    pub fn allows_executions(&self, verb: &str) -> bool {
+        self.executions.iter().any(|v| v == verb)
     }
 }
 
@@ -139,8 +139,25 @@ mod tests {
     #[test]
     fn verbs_have_no_wildcard() {
         let g = KubernetesGrant { api_groups: vec!["*".into()], kinds: vec!["*".into()], verbs: vec!["*".into(), "get".into()] };
-        let grant = Grant { kubernetes: vec![g], adopt_sender: false, executions: Vec::new() };
+        let grant = Grant { kubernetes: vec![g], ..Grant::default() };
         assert!(grant.allows("get", "apps", "Deployment"));
         assert!(!grant.allows("delete", "apps", "Deployment"));
+        let grant = Grant { executions: vec!["*".into(), "start".into()], ..Grant::default() };
+        assert!(grant.allows_executions("start"));
+        assert!(!grant.allows_executions("cancel"));
+        assert!(!Grant::default().allows_executions("get"));
+    }
+
+    #[test]
+    fn a_grant_from_before_reads() {
+        let grant: Grant = serde_json::from_str(r#"{"kubernetes":[],"adoptSender":true}"#).unwrap();
+        assert_eq!(grant, Grant { adopt_sender: true, ..Grant::default() });
+    }
+
+    #[test]
+    fn parts_have_one_spelling() {
+        for part in [Part::Before, Part::After, Part::OnFailure] {
+            assert_eq!(serde_json::to_value(part).unwrap(), part.as_str());
+        }
     }
 }

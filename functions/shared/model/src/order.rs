@@ -55,4 +55,11 @@ pub enum Origin {
         /// The trigger's id.
         trigger: String,
     },
+    /// A stage of another execution started it.
+    Stage {
+        /// That execution.
+        execution: ExecutionId,
+        /// The stage's refId.
+        stage: String,
+    },
 }

@@ -116,8 +116,48 @@ codes! {
     AccountNotUnderstood = "account-not-understood",
     /// The stored credentials cannot be opened; give them again.
     AccountSecretUnreadable = "account-secret-unreadable",
+    /// A stage was cancelled, by its own word or because what it waited for was, and the execution with it; the data names the stage.
+    StageCanceled = "stage-canceled",
     /// The plan of the execution cannot be read any more; an administrator looks at the store.
     PlanUnreadable = "plan-unreadable",
+    /// As many executions of the pipeline run as may at once; the data holds its place in the queue and the limit.
+    WaitingForSlot = "waiting-for-slot",
+    /// A newer execution of the pipeline took the slot it waited for; the data names it. `keepWaitingPipelines` keeps all.
+    Superseded = "superseded",
+    /// It had not begun by the time its start gave (`startTimeExpiry`); start it again.
+    StartTimeExpired = "start-time-expired",
+    /// The stage's execution window is closed; the data holds when it opens, the time zone, and whether that is the pipeline's or the server's default. Somebody may skip the wait.
+    ExecutionWindow = "execution-window",
+    /// The execution window is open and its random delay is not over; the data holds when it is. Somebody may skip the wait.
+    WindowJitter = "window-jitter",
+    /// Somebody paused the execution; the data says who. It goes on when somebody resumes it.
+    PausedByUser = "paused-by-user",
+    /// Somebody skipped the stage; the data says who and why.
+    SkippedByUser = "skipped-by-user",
+    /// The stage was not run because the execution is a dry run.
+    DryRun = "dry-run",
+    /// The stages that this one unfolds into could not be planned; the data says why. Tell the author of the stage type.
+    PlanningFailed = "planning-failed",
+    /// A stage that this one unfolded into failed; the data names it.
+    SyntheticStageFailed = "synthetic-stage-failed",
+    /// The stage waits for another execution to end; the data names it.
+    AwaitingChild = "awaiting-child",
+    /// The stage waits for the stages that it unfolded into; look at those.
+    AwaitingSyntheticStages = "awaiting-synthetic-stages",
+    /// The execution is ending and waits for stages that are still stopping; the data names them.
+    WindingDown = "winding-down",
+    /// The execution that the stage waited for failed; the data names it.
+    ChildFailed = "child-failed",
+    /// The execution that the stage waited for was cancelled; the data names it.
+    ChildCanceled = "child-canceled",
+    /// The execution that the stage asked for could not be started; the data holds the refusal.
+    ChildRefused = "child-refused",
+    /// The execution ran more stages than it may, restarts and unfolded ones counted; an administrator can raise the limit.
+    TooManyStageRuns = "too-many-stage-runs",
+    /// The execution that started this one was cancelled; the data names it.
+    CanceledByParent = "canceled-by-parent",
+    /// What the stages of the execution left behind is larger than allowed; the data names the stage and the limit.
+    ContextTooLarge = "context-too-large",
 }
 
 /// A reason's code: the platform's own, or one that a stage type documents.

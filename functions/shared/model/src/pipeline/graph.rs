@@ -1,5 +1,6 @@
 //! The nodes of a pipeline and the checks on how they hang together.
 
+use super::window::ExecutionWindow;
 use crate::id::RefId;
 use crate::problem::Problems;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,12 @@ pub struct Stage {
     pub failure: FailureChoice,
     /// The stage's condition, if it has one.
     pub condition: Option<String>,
+    /// When it may start, if that is restricted.
+    pub window: Option<ExecutionWindow>,
+    /// Of the stages it unfolds into, a failed one does not stop those beside it.
+    pub siblings_continue: bool,
+    /// People may skip it.
+    pub skippable: bool,
     /// The stage's JSON as it came.
     pub json: Map<String, Value>,
 }

@@ -2,7 +2,9 @@
 
 mod graph;
 mod read;
+mod read_window;
 mod start;
+pub mod window;
 
 pub use graph::{FailureChoice, Stage};
 pub use start::{InvalidParameter, bind_parameters};
@@ -42,6 +44,16 @@ pub struct Parameter {
     pub options: Vec<Value>,
 }
 
+/// How many executions of a pipeline may run at once, and what becomes of those that wait.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Concurrency {
+    /// At most so many, at least 1; none is no limit.
+    pub limit: Option<u32>,
+    /// The oldest that waits runs next and none is dropped; else the newest runs and the others are cancelled.
+    pub keep_waiting: bool,
+}
+
 /// A pipeline, read from its document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pipeline {
@@ -51,6 +63,10 @@ pub struct Pipeline {
     pub name: String,
     /// Any start is refused.
     pub disabled: bool,
+    /// How many executions at once.
+    pub concurrency: Concurrency,
+    /// IANA name of the zone of its execution windows, if it says one.
+    pub time_zone: Option<String>,
     /// The graph's nodes, in the document's order.
     pub stages: Vec<Stage>,
     /// What starts it.
@@ -185,7 +201,6 @@ mod tests {
             "expected-artifact-unknown",
         );
         has(json!({"application": "a", "name": "p", "triggers": [{"type": "cron"}]}), "/triggers/0/type", "trigger-not-served");
-        has(json!({"application": "a", "name": "p", "limitConcurrent": true}), "/limitConcurrent", "not-served-yet");
         has(
             json!({"application": "a", "name": "p", "parameterConfig": [{"name": "x"}, {"name": "x"}]}),
             "/parameterConfig/1/name",
@@ -196,6 +211,53 @@ mod tests {
             "/stages/0/stageTimeoutMs",
             "not-a-number",
         );
+    }
+
+    #[test]
+    fn concurrency_reads_as_spinnaker_does() {
+        let read = |extra: Value| {
+            let mut document = json!({"application": "a", "name": "p"});
+            document.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+            let (pipeline, warnings) = Pipeline::parse(&document).unwrap();
+            assert_eq!(warnings, vec![], "{document}");
+            (pipeline.concurrency.limit, pipeline.concurrency.keep_waiting)
+        };
+        assert_eq!(read(json!({})), (None, false));
+        assert_eq!(read(json!({"limitConcurrent": true, "keepWaitingPipelines": "true"})), (Some(1), true));
+        assert_eq!(read(json!({"limitConcurrent": true, "maxConcurrentExecutions": 5})), (Some(1), false));
+        assert_eq!(read(json!({"limitConcurrent": "false", "maxConcurrentExecutions": "5"})), (Some(5), false));
+        assert_eq!(read(json!({"maxConcurrentExecutions": 0})), (None, false));
+        assert_eq!(read(json!({"maxConcurrentExecutions": ""})), (None, false));
+        for bad in [json!(-1), json!("-1"), json!("many"), json!(1.5), json!(true), json!([])] {
+            has(json!({"application": "a", "name": "p", "maxConcurrentExecutions": bad}), "/maxConcurrentExecutions", "not-a-number");
+        }
+        let huge = u64::from(u32::MAX) + 1;
+        has(json!({"application": "a", "name": "p", "maxConcurrentExecutions": huge}), "/maxConcurrentExecutions", "number-too-large");
+    }
+
+    #[test]
+    fn the_time_zone_is_known_or_refused() {
+        let with = |ours: Value| json!({"application": "a", "name": "p", "waybill": ours});
+        let read = |ours: Value| Pipeline::parse(&with(ours)).unwrap().0.time_zone;
+        assert_eq!(read(json!({"timeZone": "europe/berlin"})), Some("Europe/Berlin".to_owned()));
+        assert_eq!(read(json!({"timeZone": "UTC"})), Some("UTC".to_owned()));
+        for nothing in [json!(null), json!({}), json!({"timeZone": null}), json!({"timeZone": ""})] {
+            assert_eq!(read(nothing), None);
+        }
+        has(with(json!(1)), "/waybill", "not-an-object");
+        has(with(json!({"timeZone": 8})), "/waybill/timeZone", "not-a-text");
+        has(with(json!({"timeZone": "Europe/Bielefeld"})), "/waybill/timeZone", "time-zone-unknown");
+    }
+
+    #[test]
+    fn switches_of_a_stage_are_off_until_set() {
+        let document = stages(json!([
+            {"refId": "1", "type": "wait"},
+            {"refId": "2", "type": "wait", "allowSiblingStagesToContinueOnFailure": "true", "skippable": true}
+        ]));
+        let (pipeline, _) = Pipeline::parse(&document).unwrap();
+        let switches: Vec<_> = pipeline.stages.iter().map(|s| (s.window.is_some(), s.siblings_continue, s.skippable)).collect();
+        assert_eq!(switches, [(false, false, false), (false, true, true)]);
     }
 
     #[test]

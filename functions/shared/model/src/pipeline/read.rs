@@ -1,7 +1,9 @@
 //! Reads a pipeline document field by field, so that each problem has its place and one pass finds them all.
 
 use super::graph::{FailureChoice, Stage, check_cycles};
-use super::{Parameter, Pipeline, STAGES_MAX};
+use super::read_window::window;
+use super::window::zone;
+use super::{Concurrency, Parameter, Pipeline, STAGES_MAX};
 use crate::artifact::{ExpectedArtifact, compile_whole};
 use crate::id::{AppName, RefId, TITLE_BYTES_MAX};
 use crate::problem::Problems;
@@ -10,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 
-type Object = Map<String, Value>;
+pub(super) type Object = Map<String, Value>;
 
 pub(super) fn pipeline(document: &Value, problems: &mut Problems) -> Option<Pipeline> {
     let Some(object) = document.as_object() else {
@@ -23,17 +25,24 @@ pub(super) fn pipeline(document: &Value, problems: &mut Problems) -> Option<Pipe
     let expected_artifacts = expected_artifacts(object, problems);
     let triggers = triggers(object, &expected_artifacts, problems);
     let parameters = parameters(object, problems);
-    for key in ["limitConcurrent", "maxConcurrentExecutions"] {
-        if object.get(key).is_some_and(|v| truthy(v) || v.as_u64().is_some_and(|n| n > 0)) {
-            problems.warning(format!("/{key}"), "not-served-yet", "kept, but executions of this pipeline are not held back yet");
-        }
-    }
+    let concurrency = concurrency(object, problems);
+    let time_zone = time_zone(object, problems);
     let disabled = object.get("disabled").is_some_and(truthy);
-    Some(Pipeline { application: application?, name: name?, disabled, stages, triggers, parameters, expected_artifacts })
+    Some(Pipeline {
+        application: application?,
+        name: name?,
+        disabled,
+        concurrency,
+        time_zone,
+        stages,
+        triggers,
+        parameters,
+        expected_artifacts,
+    })
 }
 
 /// Booleans are stored as text by some tools.
-fn truthy(value: &Value) -> bool {
+pub(super) fn truthy(value: &Value) -> bool {
     value.as_bool().unwrap_or_else(|| value.as_str().is_some_and(|s| s.eq_ignore_ascii_case("true")))
 }
 
@@ -56,6 +65,41 @@ fn name(object: &Object, problems: &mut Problems) -> Option<String> {
         return None;
     }
     Some(name.to_owned())
+}
+
+/// `maxConcurrentExecutions` counts only where `limitConcurrent` is off, and 0 means no limit.
+fn concurrency(object: &Object, problems: &mut Problems) -> Concurrency {
+    let key = "maxConcurrentExecutions";
+    let max = number(object, key, "", problems).filter(|n| *n > 0).and_then(|n| {
+        let max = u32::try_from(n).ok();
+        if max.is_none() {
+            problems.error(format!("/{key}"), "number-too-large", format!("at most {}, here {n}", u32::MAX));
+        }
+        max
+    });
+    let limit = if object.get("limitConcurrent").is_some_and(truthy) { Some(1) } else { max };
+    Concurrency { limit, keep_waiting: object.get("keepWaitingPipelines").is_some_and(truthy) }
+}
+
+/// The time zone's name as the IANA database spells it.
+fn time_zone(object: &Object, problems: &mut Problems) -> Option<String> {
+    let ours = object.get("waybill").filter(|v| !v.is_null())?;
+    let Some(ours) = ours.as_object() else {
+        problems.error("/waybill", "not-an-object", "`waybill` is an object");
+        return None;
+    };
+    let value = ours.get("timeZone").filter(|v| !v.is_null() && v.as_str() != Some(""))?;
+    let Some(name) = value.as_str() else {
+        problems.error("/waybill/timeZone", "not-a-text", "`timeZone` is the name of a time zone");
+        return None;
+    };
+    match zone(name) {
+        Ok(zone) => Some(zone.iana_name().unwrap_or(name).to_owned()),
+        Err(error) => {
+            problems.error("/waybill/timeZone", "time-zone-unknown", error.to_string());
+            None
+        }
+    }
 }
 
 fn list<'a>(object: &'a Object, key: &str, problems: &mut Problems) -> &'a [Value] {
@@ -193,17 +237,20 @@ fn stage(object: &Object, i: usize, ref_id: &str, requisites: Vec<usize>, proble
         succeed_on_timeout: flag("markSuccessfulOnTimeout"),
         failure,
         condition: condition(object, &pointer, problems),
+        window: window(object, &pointer, problems),
+        siblings_continue: flag("allowSiblingStagesToContinueOnFailure"),
+        skippable: flag("skippable"),
         json: object.clone(),
     })
 }
 
 /// A whole number; text that spells one is accepted.
-fn number(object: &Object, key: &str, pointer: &str, problems: &mut Problems) -> Option<u64> {
+pub(super) fn number(object: &Object, key: &str, pointer: &str, problems: &mut Problems) -> Option<u64> {
     let value = object.get(key).filter(|v| !v.is_null() && v.as_str() != Some(""))?;
     let number = value.as_u64().or_else(|| value.as_f64().filter(|f| *f >= 0.0 && f.fract() == 0.0).map(|f| f as u64));
     let number = number.or_else(|| value.as_str().and_then(|s| s.trim().parse().ok()));
     if number.is_none() {
-        problems.error(format!("{pointer}/{key}"), "not-a-number", format!("`{key}` is a whole number, here {value}"));
+        problems.error(format!("{pointer}/{key}"), "not-a-number", format!("`{key}` is a whole number from 0 up, here {value}"));
     }
     number
 }

@@ -263,7 +263,7 @@ impl Setup {
         StepCall {
             cwasm_sha256: "0".repeat(64),
             checkpoint_schemas: vec![1],
-            grant: Grant { kubernetes: vec![kubernetes], adopt_sender: false, executions: Vec::new() },
+            grant: Grant { kubernetes: vec![kubernetes], ..Grant::default() },
             limits: self.limits,
             export: Export::Step,
             info: RunInfo {
