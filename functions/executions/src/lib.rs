@@ -7,6 +7,7 @@ mod read;
 mod steer;
 
 use app::execution::{follow, inbox, start};
+use app::limits::Limits;
 use app::orders;
 use app::ports::{Blobs, Queue, Registry, Sealer};
 use axum::extract::FromRef;
@@ -28,6 +29,8 @@ pub struct Ports {
     pub sealer: Arc<dyn Sealer>,
     /// Registries.
     pub registry: Arc<dyn Registry>,
+    /// What the installation allows.
+    pub limits: Arc<Limits>,
 }
 
 impl FromRef<Ports> for Edge {
@@ -54,8 +57,7 @@ impl Ports {
     }
 
     fn orders(&self) -> orders::Ports<'_> {
-        let start::Ports { table, blobs, queue, changes, clock, entropy } = self.start();
-        orders::Ports { table, blobs, queue, changes, clock, entropy, sealer: self.sealer.as_ref(), registry: self.registry.as_ref() }
+        orders::Ports { start: self.start(), sealer: self.sealer.as_ref(), registry: self.registry.as_ref() }
     }
 
     fn start(&self) -> start::Ports<'_> {
@@ -67,6 +69,7 @@ impl Ports {
             changes: changes.as_ref(),
             clock: clock.as_ref(),
             entropy: entropy.as_ref(),
+            limits: &self.limits,
         }
     }
 }

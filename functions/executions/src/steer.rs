@@ -129,6 +129,8 @@ pub(crate) async fn start_execution(
         artifacts: body.artifacts.into_iter().map(choice).collect(),
         parameters: body.parameters,
         note: body.note,
+        dry_run: false,
+        start_by_ms: None,
         key: key.as_deref().map(str::to_owned),
     };
     let started = submit(ports.orders(), &caller, &submission).await?;

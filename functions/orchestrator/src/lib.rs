@@ -68,6 +68,12 @@ impl Orchestrator {
         self.dispatcher.close(grace).await
     }
 
+    /// How long a silent worker keeps what it holds.
+    #[must_use]
+    pub fn lease_ms(&self) -> u64 {
+        self.ports.execution.limits.lease_ms
+    }
+
     /// How many targets are being looked at or wait for it.
     #[must_use]
     pub fn live(&self) -> usize {

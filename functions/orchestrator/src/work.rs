@@ -4,9 +4,9 @@ use crate::dispatch::Work;
 use crate::mailbox::Mailbox;
 use app::accounts::{self, CloudVerifyPorts, RegistryVerifyPorts};
 use app::error::AppError;
+use app::execution::keys;
 use app::execution::pushed::PushStarter;
-use app::execution::step::{self, Budget, LINGER_MS_MAX, Rest};
-use app::execution::{keys, start};
+use app::execution::step::{self, Budget, Rest};
 use app::ports::{Hint, Key, Registry};
 use app::pushes::{self, Processing, StoredSources};
 use async_trait::async_trait;
@@ -53,7 +53,7 @@ impl Worker {
     }
 
     async fn execution(&self, id: &ExecutionId, mailbox: &Mailbox) -> Result<(), AppError> {
-        let budget = Budget { until_ms: None, linger_ms_max: LINGER_MS_MAX };
+        let budget = Budget { until_ms: None, linger_ms_max: self.ports.execution.limits.linger_ms_max };
         match step::advance(&self.ports.execution, id, mailbox, budget).await? {
             Rest::Parked => {
                 tracing::error!(execution = %id, "an execution was taken again and again without getting anywhere, and is parked")
@@ -68,16 +68,7 @@ impl Worker {
             return Err(AppError::Damaged("a hint names a trigger that cannot be one".to_owned()));
         };
         let ports = &self.ports.execution;
-        let starter = PushStarter {
-            ports: start::Ports {
-                table: ports.table.as_ref(),
-                blobs: ports.blobs.as_ref(),
-                queue: ports.queue.as_ref(),
-                changes: ports.changes.as_ref(),
-                clock: ports.clock.as_ref(),
-                entropy: ports.entropy.as_ref(),
-            },
-        };
+        let starter = PushStarter { ports: ports.start() };
         let processing = Processing {
             table: ports.table.as_ref(),
             sources: &self.sources,

@@ -5,7 +5,8 @@
 
 mod orders;
 
-use app::execution::follow;
+use app::execution::{follow, start};
+use app::limits::Limits;
 use app::ports::{Blobs, Queue, Registry, Sealer};
 use axum::extract::FromRef;
 use edge::Edge;
@@ -26,6 +27,8 @@ pub struct Ports {
     pub sealer: Arc<dyn Sealer>,
     /// Registries.
     pub registry: Arc<dyn Registry>,
+    /// What the installation allows.
+    pub limits: Arc<Limits>,
 }
 
 impl FromRef<Ports> for Edge {
@@ -42,16 +45,16 @@ impl Ports {
 
     fn submit(&self) -> app::orders::Ports<'_> {
         let Edge { table, changes, clock, entropy, .. } = &self.edge;
-        app::orders::Ports {
+        let start = start::Ports {
             table: table.as_ref(),
             blobs: self.blobs.as_ref(),
             queue: self.queue.as_ref(),
             changes: changes.as_ref(),
             clock: clock.as_ref(),
             entropy: entropy.as_ref(),
-            sealer: self.sealer.as_ref(),
-            registry: self.registry.as_ref(),
-        }
+            limits: &self.limits,
+        };
+        app::orders::Ports { start, sealer: self.sealer.as_ref(), registry: self.registry.as_ref() }
     }
 }
 

@@ -136,6 +136,8 @@ pub(crate) async fn submit_order(
         artifacts: body.artifacts.into_iter().map(choice).collect(),
         parameters: body.parameters,
         note: body.note,
+        dry_run: false,
+        start_by_ms: None,
         key: key.as_deref().map(str::to_owned),
     };
     let started = cases::submit(ports.submit(), &caller, &submission).await?;

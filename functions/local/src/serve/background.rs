@@ -1,7 +1,6 @@
 //! What runs beside the requests: hints go to the orchestrator, each second what is due does, and expired items go.
 
 use super::parts::Parts;
-use app::execution::step::LEASE_MS;
 use app::ports::Clock;
 use orchestrator::Orchestrator;
 use queue::in_process::Receiver;
@@ -57,7 +56,7 @@ fn every(period: Duration) -> tokio::time::Interval {
 /// that is dead, and what it held goes on at once.
 async fn tick(orchestrator: Arc<Orchestrator>) {
     let mut interval = every(TICK);
-    let mut horizon_ms = LEASE_MS;
+    let mut horizon_ms = orchestrator.lease_ms();
     let mut failing = false;
     loop {
         interval.tick().await;

@@ -3,6 +3,7 @@
 use super::held::UntilStop;
 use crate::failure::Failure;
 use app::execution::step;
+use app::limits::Limits;
 use app::ports::{Blobs, Changes, Clock, Cluster, Entropy, Queue, Registry, Sealer, Table};
 use app::pushes::StoredSources;
 use axum::Router;
@@ -27,6 +28,7 @@ pub(crate) struct Parts {
     changes: Arc<dyn Changes>,
     cluster: Arc<dyn Cluster>,
     registry: Arc<dyn Registry>,
+    limits: Arc<Limits>,
 }
 
 impl Parts {
@@ -58,6 +60,7 @@ impl Parts {
             changes: Arc::new(changes),
             cluster: Arc::new(cluster::KubeCluster::new()),
             registry: Arc::new(outbound::HttpRegistry::default()),
+            limits: Arc::default(),
         };
         Ok((parts, hints))
     }
@@ -80,6 +83,7 @@ impl Parts {
             sealer: self.sealer.clone(),
             host,
             cluster: self.cluster.clone(),
+            limits: self.limits.clone(),
             // The store is locked: whoever held a lease before this instant is dead.
             alone_since_ms: Some(self.clock.now_ms()),
         };
@@ -106,6 +110,7 @@ impl Parts {
                 queue: queue.clone(),
                 sealer: sealer.clone(),
                 registry: registry.clone(),
+                limits: self.limits.clone(),
             }),
             executions::router(executions::Ports {
                 edge: edge.clone(),
@@ -113,6 +118,7 @@ impl Parts {
                 queue: queue.clone(),
                 sealer: sealer.clone(),
                 registry: registry.clone(),
+                limits: self.limits.clone(),
             }),
             infrastructure::router(infrastructure::Ports {
                 edge: edge.clone(),

@@ -10,6 +10,7 @@ pub mod execution;
 pub mod expect;
 pub mod idempotency;
 pub mod identity;
+pub mod limits;
 pub mod orders;
 pub mod paging;
 pub mod pipelines;

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OriginView {
-    /// `manual` or `trigger`.
+    /// `manual`, `trigger` or `stage`.
     kind: String,
     /// The trigger's type.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,15 +25,21 @@ pub struct OriginView {
     /// The trigger's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     trigger: Option<String>,
+    /// The execution whose stage started it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execution: Option<String>,
+    /// That stage's refId.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<String>,
 }
 
 impl From<Origin> for OriginView {
     fn from(origin: Origin) -> Self {
+        let of = |kind: &str| Self { kind: kind.to_owned(), trigger_type: None, trigger: None, execution: None, stage: None };
         match origin {
-            Origin::Manual => Self { kind: "manual".to_owned(), trigger_type: None, trigger: None },
-            Origin::Trigger { trigger_type, trigger } => {
-                Self { kind: "trigger".to_owned(), trigger_type: Some(trigger_type), trigger: Some(trigger) }
-            }
+            Origin::Manual => of("manual"),
+            Origin::Trigger { trigger_type, trigger } => Self { trigger_type: Some(trigger_type), trigger: Some(trigger), ..of("trigger") },
+            Origin::Stage { execution, stage } => Self { execution: Some(execution.to_string()), stage: Some(stage), ..of("stage") },
         }
     }
 }

@@ -1,8 +1,11 @@
 //! What can happen to an execution. Each event is handled in the file of its name under `on/`.
 
+use crate::state::Node;
 use model::Millis;
-use model::reason::Reason;
+use model::id::ExecutionId;
+use model::reason::{Reason, ReasonCode};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,17 +57,67 @@ pub enum Event {
     },
     /// Somebody wants it to end.
     Cancel(Cancel),
+    /// Somebody holds it: what is being done is finished, nothing else begins.
+    Pause(Cancel),
+    /// Somebody lets it go on.
+    Resume,
+    /// Somebody wants a stage done again, with everything after it.
+    Restart {
+        /// Which stage run.
+        run: usize,
+    },
+    /// Somebody wants a stage left out, now or when its turn comes.
+    Skip {
+        /// Which stage run.
+        run: usize,
+        /// Who, and why.
+        by: Cancel,
+    },
+    /// Somebody does not want to wait for a stage's execution window.
+    SkipWindow {
+        /// Which stage run.
+        run: usize,
+    },
+    /// It has a slot of its pipeline now.
+    Granted,
+    /// Another execution of its pipeline took its place.
+    Superseded {
+        /// Which.
+        by: ExecutionId,
+    },
     /// Time passed. Has no identity: late and double ticks change nothing.
     Tick,
 }
 
-/// Who cancelled, and why.
+/// Who asked for something, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancel {
     /// Who.
     pub by: String,
     /// Why, in their words; may be empty.
     pub reason: String,
+    /// The execution that asked, when it was one: the parent of a child.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ExecutionId>,
+}
+
+impl Cancel {
+    /// A person's wish.
+    #[must_use]
+    pub fn person(by: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { by: by.into(), reason: reason.into(), parent: None }
+    }
+
+    pub(crate) fn code(&self) -> ReasonCode {
+        if self.parent.is_some() { ReasonCode::CanceledByParent } else { ReasonCode::CanceledByUser }
+    }
+
+    pub(crate) fn data(&self) -> Value {
+        match &self.parent {
+            Some(parent) => json!({"by": self.by, "reason": self.reason, "parent": parent}),
+            None => json!({"by": self.by, "reason": self.reason}),
+        }
+    }
 }
 
 /// What resolving a stage's condition and settings gave.
@@ -75,6 +128,17 @@ pub enum Verdict {
     Run,
     /// It is skipped.
     Skip(Reason),
+    /// It waits for its execution window, or its random delay.
+    Hold {
+        /// When to ask again.
+        until_ms: Millis,
+        /// This is the random delay: it is waited once.
+        delay: bool,
+        /// Why.
+        reason: Reason,
+    },
+    /// It would run; this is a dry run, so it is left at that.
+    DryRun(Reason),
     /// It cannot run.
     Fail(Reason),
 }
@@ -122,6 +186,8 @@ pub enum Outcome {
         /// Why it waits.
         reason: Reason,
     },
+    /// The stages that it unfolds into; their requisites count from the first of them.
+    Planned(Vec<Node>),
     /// Done well.
     Succeeded,
     /// Nothing to do.

@@ -1,17 +1,17 @@
 //! What must hold between an execution before and after an event. Called from tests, simulation and, in debug builds, always.
 
-use crate::state::{Execution, RunState};
+use crate::state::{Execution, Phase, RunState};
 use model::status::Status;
 
 /// Checks one transition; says what does not hold.
 pub fn check(before: &Execution, after: &Execution) -> Result<(), String> {
     if before.generation != after.generation {
-        return Ok(());
+        return if after.generation == before.generation + 1 { whole(after) } else { Err("a generation was left out".to_owned()) };
     }
     if before.status.is_complete() && before != after {
         return Err(format!("an execution that is {} changed", before.status));
     }
-    if before.runs.len() != after.runs.len() || before.runs.len() != after.graph.nodes().len() {
+    if before.runs.len() > after.runs.len() || after.runs.len() != after.graph.nodes().len() {
         return Err("the number of stage runs changed".to_owned());
     }
     for run in 0..after.runs.len() {
@@ -21,25 +21,39 @@ pub fn check(before: &Execution, after: &Execution) -> Result<(), String> {
 }
 
 fn stage(before: &Execution, after: &Execution, run: usize) -> Result<(), String> {
-    let (Some(was), Some(is)) = (before.run(run), after.run(run)) else {
-        return Err("is gone".to_owned());
-    };
-    if was.status().is_complete() && was != is {
-        return Err(format!("changed although it was {}", was.status()));
-    }
-    if is.attempt != was.attempt || is.seq < was.seq {
-        return Err("went back to an earlier step".to_owned());
-    }
-    let started = was.state == RunState::NotStarted && is.state != RunState::NotStarted;
+    let is = after.run(run).ok_or("is gone")?;
     let node = after.graph.node(run).ok_or("has no node")?;
-    if started && !node.requisites.iter().all(|r| after.run(*r).is_some_and(|r| r.status().lets_pass())) {
+    let explained = matches!(is.status(), Status::NotStarted | Status::Running | Status::Succeeded) || is.reason().is_some();
+    if !explained {
+        return Err(format!("is {} without a reason", is.status()));
+    }
+    if let Some(was) = before.run(run) {
+        if was.status().is_complete() && was != is {
+            return Err(format!("changed although it was {}", was.status()));
+        }
+        if is.attempt != was.attempt || is.seq < was.seq {
+            return Err("went back to an earlier step".to_owned());
+        }
+    } else if node.parent.is_none() {
+        return Err("joined the graph although no stage unfolded into it".to_owned());
+    }
+    let started = before.run(run).is_none_or(|was| was.state == RunState::NotStarted) && is.state != RunState::NotStarted;
+    if !started {
+        return Ok(());
+    }
+    if !node.requisites.iter().all(|r| after.run(*r).is_some_and(|r| r.status().lets_pass())) {
         return Err("started before what it requires had ended well".to_owned());
     }
-    if started && before.cancel.is_some() {
-        return Err("started after a cancel".to_owned());
+    if before.ending.is_some() || before.cancel.is_some() || before.status.is_complete() {
+        return Err("started although the execution was ending".to_owned());
     }
-    let explained = matches!(is.status(), Status::NotStarted | Status::Running | Status::Succeeded) || is.reason().is_some();
-    if explained { Ok(()) } else { Err(format!("is {} without a reason", is.status())) }
+    if before.paused.is_some() && after.paused.is_some() {
+        return Err("started although the execution was paused".to_owned());
+    }
+    let Some(parent) = node.parent else { return Ok(()) };
+    let unfolds = |state: &RunState| matches!(state, RunState::Live(live) if live.phase == Phase::Children { part: parent.part });
+    let mother = |execution: &Execution| execution.run(parent.run).is_some_and(|m| m.attempt == parent.attempt && unfolds(&m.state));
+    if mother(before) || mother(after) { Ok(()) } else { Err("started although its parent was not waiting for it".to_owned()) }
 }
 
 fn whole(after: &Execution) -> Result<(), String> {
@@ -53,8 +67,31 @@ fn whole(after: &Execution) -> Result<(), String> {
     if after.status.is_complete() != after.ended_ms.is_some() {
         return Err("the end has no time, or the time has no end".to_owned());
     }
-    let explained = matches!(after.status, Status::NotStarted | Status::Running | Status::Succeeded) || after.reason.is_some();
-    if explained { Ok(()) } else { Err(format!("the execution is {} without a reason", after.status)) }
+    if (after.status == Status::Paused) != after.paused.is_some() {
+        return Err(format!("is {} and {}", after.status, if after.paused.is_some() { "held" } else { "not held" }));
+    }
+    if after.queued && after.status != Status::NotStarted {
+        return Err(format!("waits for a slot although it is {}", after.status));
+    }
+    let silent = !after.queued && matches!(after.status, Status::NotStarted | Status::Running | Status::Succeeded);
+    if !silent && after.reason.is_none() {
+        return Err(format!("the execution is {} without a reason", after.status));
+    }
+    children(after)
+}
+
+/// A stage that waits for its parts has one that is live or may still start; otherwise it would wait for ever.
+fn children(after: &Execution) -> Result<(), String> {
+    if after.status.is_complete() || after.paused.is_some() {
+        return Ok(());
+    }
+    for (run, stage) in after.runs.iter().enumerate() {
+        let Some(Phase::Children { part }) = stage.live().map(|live| &live.phase) else { continue };
+        if !after.children(run, Some(*part)).any(|child| after.run(child).is_some_and(|c| c.live().is_some())) {
+            return Err(format!("stage {run} waits for parts of which none is live"));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -71,7 +108,7 @@ mod tests {
             change(&mut after);
             check(&before, &after).unwrap_err()
         };
-        let done = |status| RunState::Done(Done { status, started_ms: None, ended_ms: 1, reason: None });
+        let done = |status| RunState::Done(Done { status, started_ms: None, ended_ms: 1, reason: None, generation: 1 });
         assert!(broken(&|e| e.runs.truncate(1)).contains("number"));
         assert!(broken(&|e| e.runs[1].state = e.runs[0].state.clone()).contains("before what it requires"));
         assert!(broken(&|e| e.runs[0].state = done(Status::Terminal)).contains("without a reason"));
@@ -79,7 +116,7 @@ mod tests {
         assert!(broken(&|e| e.status = Status::Succeeded).contains("is live"));
         assert!(broken(&|e| e.runs[0].attempt = 0).contains("earlier step"));
         assert!(broken(&|e| e.ended_ms = Some(1)).contains("no end"));
-        let ended = crate::on::testing::apply(&before, &crate::Event::Cancel(crate::Cancel { by: "a".into(), reason: String::new() }));
+        let ended = crate::on::testing::apply(&before, &crate::Event::Cancel(crate::Cancel::person("a", "")));
         assert!(check(&ended, &begun(&execution(&[&[], &[0]]))).unwrap_err().contains("CANCELED"));
     }
 }

@@ -4,6 +4,7 @@
 //! anywhere: [`wanted`] derives it from the execution, so that whoever reads the stored execution knows it too.
 
 mod advance;
+mod ending;
 mod event;
 pub mod invariants;
 mod on;
@@ -11,19 +12,13 @@ mod state;
 mod wanted;
 
 pub use event::{Cancel, Event, Outcome, Refusal, Verdict, Wake};
-pub use state::{Done, Execution, Graph, InvalidGraph, Live, Node, Phase, RunState, STAGE_RUNS_MAX, StageRun};
+pub use state::{
+    Call, Done, Ending, Execution, Graph, InvalidGraph, Limits, Live, Node, Parent, Pause, Phase, RunState, STAGE_RUNS_MAX, StageRun,
+    Stopping, WindowPass,
+};
 pub use wanted::{Effect, wake_at, wanted};
 
 use model::Millis;
-
-/// Steps of a failing stage are repeated so often before the stage fails with the last reason.
-pub const STEP_RETRIES_MAX: u32 = 5;
-/// A component may answer `yielded` so often in a row.
-pub const YIELDS_IN_A_ROW_MAX: u32 = 100;
-/// Shortest and longest poll that a component gets.
-pub const POLL_MS_MIN: u64 = 1_000;
-/// See [`POLL_MS_MIN`].
-pub const POLL_MS_MAX: u64 = 15 * 60_000;
 
 /// What an event made of an execution.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +44,13 @@ pub fn decide(execution: &Execution, event: &Event, now: Millis) -> Result<Decis
         Event::Changed { run, attempt, seq } => on::changed::apply(&mut next, *run, *attempt, *seq, now),
         Event::Signal { run, name, sender, body } => on::signal::apply(&mut next, *run, name, sender, body, now)?,
         Event::Cancel(cancel) => on::cancel::apply(&mut next, cancel, now)?,
+        Event::Pause(by) => on::pause::apply(&mut next, by, now)?,
+        Event::Resume => on::resume::apply(&mut next, now)?,
+        Event::Restart { run } => on::restart::apply(&mut next, *run)?,
+        Event::Skip { run, by } => on::skip::apply(&mut next, *run, by, now)?,
+        Event::SkipWindow { run } => on::skip::window(&mut next, *run)?,
+        Event::Granted => on::queue::granted(&mut next),
+        Event::Superseded { by } => on::queue::superseded(&mut next, by, now),
         Event::Tick => on::tick::apply(&mut next, now),
     }
     advance::settle(&mut next, now);

@@ -3,6 +3,7 @@
 
 use crate::event::{Cancel, Wake};
 use model::Millis;
+use model::component::Part;
 use model::id::{ExecutionId, RefId};
 use model::pipeline::FailureChoice;
 use model::reason::Reason;
@@ -26,12 +27,73 @@ pub struct Node {
     pub succeed_on_timeout: bool,
     /// What a failure does to the rest.
     pub failure: FailureChoice,
+    /// The stage that unfolded into this one; none for a stage of the pipeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+    /// Its component unfolds into other stages.
+    #[serde(default)]
+    pub plans: bool,
+    /// Its component can stop what it began.
+    #[serde(default)]
+    pub compensates: bool,
+    /// A stage it unfolded into that fails does not stop the others.
+    #[serde(default)]
+    pub siblings_continue: bool,
+    /// People may skip it.
+    #[serde(default)]
+    pub may_skip: bool,
 }
 
-/// The graph of an execution, checked once.
+/// Which stage unfolded into another, when, and for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// Its stage run.
+    pub run: usize,
+    /// The attempt of it; stages of an earlier attempt are history.
+    pub attempt: u32,
+    /// For what.
+    pub part: Part,
+}
+
+/// The graph of an execution, checked once, and again whenever it grows; with the limits that hold for it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Graph {
     nodes: Vec<Node>,
+    limits: Limits,
+}
+
+/// Limits of one execution, pinned when it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Limits {
+    /// Steps of a failing stage are repeated so often before the stage fails with the last reason.
+    pub step_retries_max: u32,
+    /// Pause before the first repetition; doubles with each further one.
+    pub retry_ms_first: u64,
+    /// Longest pause before a repetition.
+    pub retry_ms_max: u64,
+    /// A component may answer `yielded` so often in a row.
+    pub yields_in_a_row_max: u32,
+    /// Shortest poll that a component gets.
+    pub poll_ms_min: u64,
+    /// Longest poll that a component gets.
+    pub poll_ms_max: u64,
+    /// Time that a component has to stop what it began.
+    pub stop_ms_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            step_retries_max: 5,
+            retry_ms_first: 1_000,
+            retry_ms_max: 60_000,
+            yields_in_a_row_max: 100,
+            poll_ms_min: 1_000,
+            poll_ms_max: 15 * 60_000,
+            stop_ms_max: 2 * 60_000,
+        }
+    }
 }
 
 /// Why a list of nodes is no graph.
@@ -49,11 +111,25 @@ pub enum InvalidGraph {
     /// Nodes that wait for each other.
     #[error("the stages depend on each other in a cycle")]
     Cycle,
+    /// A synthetic stage that requires a stage which is not its sibling.
+    #[error("stage {0} requires a stage that is not planned together with it")]
+    Foreign(usize),
 }
 
 impl Graph {
-    /// Checks the nodes and makes them a graph.
+    /// Checks the nodes and makes them a graph under the usual limits.
     pub fn new(nodes: Vec<Node>) -> Result<Self, InvalidGraph> {
+        Self::with_limits(nodes, Limits::default())
+    }
+
+    /// The limits that hold for the execution.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Checks the nodes and makes them a graph under these limits.
+    pub fn with_limits(nodes: Vec<Node>, limits: Limits) -> Result<Self, InvalidGraph> {
         if nodes.is_empty() {
             return Err(InvalidGraph::Empty);
         }
@@ -61,8 +137,14 @@ impl Graph {
             return Err(InvalidGraph::TooLarge);
         }
         for (position, node) in nodes.iter().enumerate() {
-            if node.requisites.iter().any(|r| *r >= nodes.len()) {
-                return Err(InvalidGraph::Dangling(position));
+            for requisite in &node.requisites {
+                let sibling = nodes.get(*requisite).ok_or(InvalidGraph::Dangling(position))?;
+                if sibling.parent != node.parent {
+                    return Err(InvalidGraph::Foreign(position));
+                }
+            }
+            if node.parent.is_some_and(|parent| parent.run >= position) {
+                return Err(InvalidGraph::Foreign(position));
             }
         }
         let mut passed = vec![false; nodes.len()];
@@ -79,7 +161,31 @@ impl Graph {
                 break;
             }
         }
-        if passed.contains(&false) { Err(InvalidGraph::Cycle) } else { Ok(Self { nodes }) }
+        if passed.contains(&false) { Err(InvalidGraph::Cycle) } else { Ok(Self { nodes, limits }) }
+    }
+
+    /// The same graph with the stages that a stage unfolded into; their requisites count from the first of them.
+    pub fn grown(&self, parent: Parent, planned: &[Node]) -> Result<Self, InvalidGraph> {
+        let first = self.nodes.len();
+        let mut nodes = self.nodes.clone();
+        for (place, node) in planned.iter().enumerate() {
+            if node.requisites.iter().any(|r| *r >= planned.len()) {
+                return Err(InvalidGraph::Dangling(first + place));
+            }
+            let requisites = node.requisites.iter().map(|r| first + r).collect();
+            nodes.push(Node { requisites, parent: Some(parent), ..node.clone() });
+        }
+        Self::with_limits(nodes, self.limits)
+    }
+
+    /// The stage of the pipeline that a stage belongs to: itself, or what it was unfolded from.
+    #[must_use]
+    pub fn top_of(&self, run: usize) -> usize {
+        let mut at = run;
+        while let Some(parent) = self.node(at).and_then(|node| node.parent).filter(|parent| parent.run < at) {
+            at = parent.run;
+        }
+        at
     }
 
     /// The nodes, by position.
@@ -110,6 +216,21 @@ pub struct Execution {
     pub reason: Option<Reason>,
     /// Who cancelled it.
     pub cancel: Option<Cancel>,
+    /// It waits for a slot of its pipeline.
+    #[serde(default)]
+    pub queued: bool,
+    /// It is cancelled when it has not begun by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_by_ms: Option<Millis>,
+    /// Who holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
+    /// How long it was held, in all.
+    #[serde(default)]
+    pub paused_ms: Millis,
+    /// How it will end once everything live has wound down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
     /// When it was created.
     pub created_ms: Millis,
     /// When it began.
@@ -123,6 +244,26 @@ pub struct Execution {
     pub graph: Arc<Graph>,
 }
 
+/// Who holds an execution, and since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Who.
+    pub by: String,
+    /// Why, in their words; may be empty.
+    pub reason: String,
+    /// Since when.
+    pub at_ms: Millis,
+}
+
+/// How something will end, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ending {
+    /// How.
+    pub status: Status,
+    /// Why.
+    pub reason: Option<Reason>,
+}
+
 /// How far a stage has come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageRun {
@@ -132,6 +273,9 @@ pub struct StageRun {
     pub seq: u32,
     /// Its state and that state's own data.
     pub state: RunState,
+    /// Who wants it skipped when its turn comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip: Option<Cancel>,
 }
 
 /// A stage's state.
@@ -151,16 +295,62 @@ pub enum RunState {
 pub struct Live {
     /// When it started.
     pub started_ms: Millis,
-    /// When its time is over.
-    pub deadline_ms: Millis,
+    /// When its time is over, on a clock that stands still while the execution is paused; none before it may begin.
+    pub deadline_ms: Option<Millis>,
     /// Its time is over and it was told; its next answer is its last.
+    #[serde(default)]
     pub timed_out: bool,
     /// How often it yielded in a row.
+    #[serde(default)]
     pub yields: u32,
     /// What it is doing.
     pub phase: Phase,
     /// Why it waits, if it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// What became of its execution window.
+    #[serde(default)]
+    pub window: WindowPass,
+    /// How its own steps ended, while stages that it unfolds into afterwards are still to run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Ending>,
+    /// It is being stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopping: Option<Stopping>,
+}
+
+/// What became of a stage's execution window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WindowPass {
+    /// It is still to be asked.
+    #[default]
+    Ask,
+    /// It opened, and the stage waited its random delay: only whether it is still open is to be asked.
+    Delayed,
+    /// Somebody said not to wait.
+    Skipped,
+}
+
+/// A stage that is being stopped: how it will end, and by when at the latest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stopping {
+    /// How and why it will end.
+    pub ending: Ending,
+    /// By then, whatever its component says.
+    pub until_ms: Millis,
+}
+
+/// Which of a component's exports is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Call {
+    /// `lifecycle.step`.
+    Step,
+    /// `planning`, for this part.
+    Plan(Part),
+    /// `compensation.cancel`.
+    Cancel,
 }
 
 /// What a live stage is doing.
@@ -169,8 +359,15 @@ pub struct Live {
 pub enum Phase {
     /// Its condition and settings are being resolved.
     Resolve,
-    /// A step is being made.
+    /// It waits for its execution window, or its random delay after that.
+    Window {
+        /// When to ask again.
+        until_ms: Millis,
+    },
+    /// A call of its component is being made.
     Step {
+        /// Which.
+        call: Call,
         /// Why.
         wake: Wake,
         /// Which repetition.
@@ -190,12 +387,19 @@ pub enum Phase {
         /// Or this instant.
         until_ms: Option<Millis>,
     },
-    /// A step failed in a way that may pass.
+    /// A call failed in a way that may pass.
     BackOff {
+        /// Which call is repeated.
+        call: Call,
         /// When it is repeated.
         until_ms: Millis,
         /// Which repetition it will be.
         retry: u32,
+    },
+    /// Stages that it unfolded into are at work.
+    Children {
+        /// Which of them.
+        part: Part,
     },
 }
 
@@ -210,13 +414,20 @@ pub struct Done {
     pub ended_ms: Millis,
     /// Why, unless SUCCEEDED.
     pub reason: Option<Reason>,
+    /// The generation in which it ended.
+    #[serde(default = "first")]
+    pub generation: u32,
+}
+
+fn first() -> u32 {
+    1
 }
 
 impl StageRun {
     /// A stage that has not started.
     #[must_use]
     pub fn new() -> Self {
-        Self { attempt: 1, seq: 0, state: RunState::NotStarted }
+        Self { attempt: 1, seq: 0, state: RunState::NotStarted, skip: None }
     }
 
     /// The status that people see.
@@ -226,7 +437,12 @@ impl StageRun {
             RunState::NotStarted => Status::NotStarted,
             RunState::Live(live) => match live.phase {
                 Phase::Suspended { .. } => Status::Suspended,
-                Phase::Resolve | Phase::Step { .. } | Phase::Wait { .. } | Phase::BackOff { .. } => Status::Running,
+                Phase::Resolve
+                | Phase::Window { .. }
+                | Phase::Step { .. }
+                | Phase::Wait { .. }
+                | Phase::BackOff { .. }
+                | Phase::Children { .. } => Status::Running,
             },
             RunState::Done(done) => done.status,
         }
@@ -270,6 +486,11 @@ impl Execution {
             status: Status::NotStarted,
             reason: None,
             cancel: None,
+            queued: false,
+            start_by_ms: None,
+            paused: None,
+            paused_ms: 0,
+            ending: None,
             created_ms,
             started_ms: None,
             ended_ms: None,
@@ -284,6 +505,58 @@ impl Execution {
         self.runs.get(run)
     }
 
+    /// The status that people see of a stage run: a live one of a paused execution is paused, unless a step is being made.
+    #[must_use]
+    pub fn status_of(&self, run: usize) -> Status {
+        let Some(stage) = self.run(run) else { return Status::NotStarted };
+        match (&self.paused, stage.live()) {
+            (Some(_), Some(live)) if !self.is_under_way(live) => Status::Paused,
+            _ => stage.status(),
+        }
+    }
+
+    /// A step that was scheduled before the execution was paused is finished; anything later waits.
+    pub(crate) fn is_under_way(&self, live: &Live) -> bool {
+        match (&self.paused, &live.phase) {
+            (None, _) => true,
+            (Some(pause), Phase::Step { scheduled_ms, .. }) => *scheduled_ms <= pause.at_ms,
+            (Some(_), _) => false,
+        }
+    }
+
+    /// The clock of time-outs: it stands still while the execution is paused.
+    pub(crate) fn active_ms(&self, now: Millis) -> Millis {
+        self.paused.as_ref().map_or(now, |pause| pause.at_ms).saturating_sub(self.paused_ms)
+    }
+
+    /// When a live stage's time is over, by the clock on the wall; none while nothing counts.
+    #[must_use]
+    pub fn deadline_ms(&self, live: &Live) -> Option<Millis> {
+        let over = live.timed_out || live.stopping.is_some() || live.verdict.as_ref().is_some_and(|v| v.status != Status::Succeeded);
+        live.deadline_ms.filter(|_| !over).map(|deadline| deadline.saturating_add(self.paused_ms))
+    }
+
+    /// Stage runs that a stage run unfolded into in its current attempt.
+    pub fn children(&self, run: usize, part: Option<Part>) -> impl Iterator<Item = usize> {
+        let attempt = self.run(run).map_or(0, |stage| stage.attempt);
+        let of = move |parent: &Parent| parent.run == run && parent.attempt == attempt && part.is_none_or(|part| parent.part == part);
+        let nodes = self.graph.nodes().iter().enumerate().skip(run + 1);
+        nodes.filter(move |(_, node)| node.parent.as_ref().is_some_and(of)).map(|(at, _)| at)
+    }
+
+    /// False for a stage that an earlier attempt of its parent unfolded into: it is history.
+    #[must_use]
+    pub fn is_current(&self, run: usize) -> bool {
+        let mut at = run;
+        while let Some(parent) = self.graph.node(at).and_then(|node| node.parent) {
+            if parent.run >= at || self.run(parent.run).is_none_or(|stage| stage.attempt != parent.attempt) {
+                return false;
+            }
+            at = parent.run;
+        }
+        true
+    }
+
     pub(crate) fn live_mut(&mut self, run: usize, attempt: u32) -> Option<(&mut u32, &mut Live)> {
         let stage = self.runs.get_mut(run).filter(|r| r.attempt == attempt)?;
         match &mut stage.state {
@@ -292,10 +565,25 @@ impl Execution {
         }
     }
 
+    pub(crate) fn live_of(&mut self, run: usize) -> Option<(&mut u32, &mut Live)> {
+        let attempt = self.run(run)?.attempt;
+        self.live_mut(run, attempt)
+    }
+
+    /// Schedules a call of a live stage's component as its next step.
+    pub(crate) fn schedule(&mut self, run: usize, call: Call, wake: Wake, now: Millis) {
+        if let Some((seq, live)) = self.live_of(run) {
+            *seq += 1;
+            live.reason = None;
+            live.phase = Phase::Step { call, wake, retry: 0, scheduled_ms: now };
+        }
+    }
+
     pub(crate) fn finish(&mut self, run: usize, status: Status, reason: Option<Reason>, now: Millis) {
+        let generation = self.generation;
         if let Some(stage) = self.runs.get_mut(run) {
             let started_ms = stage.live().map(|live| live.started_ms);
-            stage.state = RunState::Done(Done { status, started_ms, ended_ms: now, reason });
+            stage.state = RunState::Done(Done { status, started_ms, ended_ms: now, reason, generation });
         }
     }
 }

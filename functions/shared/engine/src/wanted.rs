@@ -1,7 +1,7 @@
 //! What is to be done next, and when to look again: derived, never remembered.
 
 use crate::event::Wake;
-use crate::state::{Execution, Phase, RunState};
+use crate::state::{Call, Execution, Phase, RunState};
 use model::Millis;
 use model::status::Status;
 
@@ -25,12 +25,14 @@ pub enum Effect {
         seq: u32,
         /// Which repetition.
         retry: u32,
+        /// Which export.
+        call: Call,
         /// Why.
         wake: Wake,
         /// When it was scheduled.
         scheduled_ms: Millis,
-        /// When the stage's time is over.
-        deadline_ms: Millis,
+        /// When the stage's time is over, if it ever is.
+        deadline_ms: Option<Millis>,
     },
     /// Watch what the stage named in its last answer.
     Watch {
@@ -49,19 +51,23 @@ pub fn wanted(execution: &Execution) -> Vec<Effect> {
     let mut effects = Vec::new();
     for (run, stage) in execution.runs.iter().enumerate() {
         let RunState::Live(live) = &stage.state else { continue };
+        if !execution.is_under_way(live) {
+            continue;
+        }
         match &live.phase {
             Phase::Resolve => effects.push(Effect::Resolve { run, attempt: stage.attempt }),
-            Phase::Step { wake, retry, scheduled_ms } => effects.push(Effect::Step {
+            Phase::Step { call, wake, retry, scheduled_ms } => effects.push(Effect::Step {
                 run,
                 attempt: stage.attempt,
                 seq: stage.seq,
                 retry: *retry,
+                call: *call,
                 wake: wake.clone(),
                 scheduled_ms: *scheduled_ms,
-                deadline_ms: live.deadline_ms,
+                deadline_ms: execution.deadline_ms(live).or(live.stopping.as_ref().map(|stopping| stopping.until_ms)),
             }),
             Phase::Wait { .. } => effects.push(Effect::Watch { run, attempt: stage.attempt, seq: stage.seq }),
-            Phase::Suspended { .. } | Phase::BackOff { .. } => {}
+            Phase::Window { .. } | Phase::Suspended { .. } | Phase::BackOff { .. } | Phase::Children { .. } => {}
         }
     }
     effects
@@ -71,18 +77,22 @@ pub fn wanted(execution: &Execution) -> Vec<Effect> {
 #[must_use]
 pub fn wake_at(execution: &Execution) -> Option<Millis> {
     if execution.status == Status::NotStarted {
-        return Some(execution.created_ms);
+        // One that waits for a slot is woken by whoever gives it one.
+        return if execution.queued { execution.start_by_ms.map(|by| by.saturating_add(1)) } else { Some(execution.created_ms) };
     }
-    let live = execution.runs.iter().filter_map(|run| run.live());
+    let live = execution.runs.iter().filter_map(|run| run.live()).filter(|live| execution.is_under_way(live));
     live.flat_map(|live| {
         let until = match &live.phase {
-            Phase::Resolve => None,
+            Phase::Resolve => Some(live.started_ms),
             Phase::Step { scheduled_ms, .. } => Some(*scheduled_ms),
-            Phase::Wait { until_ms } | Phase::BackOff { until_ms, .. } => Some(*until_ms),
+            Phase::Window { until_ms } | Phase::Wait { until_ms } | Phase::BackOff { until_ms, .. } => Some(*until_ms),
             Phase::Suspended { until_ms, .. } => *until_ms,
+            Phase::Children { .. } => None,
         };
-        let deadline = if live.timed_out { None } else { Some(live.deadline_ms) };
-        [until, deadline]
+        let held = execution.paused.is_some();
+        let deadline = execution.deadline_ms(live).filter(|_| !held);
+        let stop = live.stopping.as_ref().map(|stopping| stopping.until_ms).filter(|_| !held);
+        [until, deadline, stop]
     })
     .flatten()
     .min()

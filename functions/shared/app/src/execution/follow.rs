@@ -1,19 +1,22 @@
 //! An execution as people see it: where every stage stands, why, since when, what it made, and what the caller may do.
 
+use super::control::{may_rerun, may_restart};
 use super::inbox::may_signal;
 use super::keys;
 use super::plan::{Plan, PlannedStage};
 use super::scope::read;
-use super::stored::{Answer, Meta, OrderKey, Progress, StageData, Summary};
+use super::step::load_stages;
+use super::stored::{Answer, Meta, OrderKey, Progress, Restarted, StageData, Summary};
 use crate::error::{AppError, require};
 use crate::paging::{Listed, PageRequest};
 use crate::ports::{Blobs, Changes, Clock, Query, Table};
-use crate::record::{self, decode, load};
+use crate::record::{self, load};
 use crate::{applications, pipelines};
-use engine::{Cancel, RunState, StageRun};
+use engine::{Cancel, Ending, Pause, RunState, StageRun};
 use model::Millis;
 use model::application::Application;
 use model::artifact::Artifact;
+use model::component::Part;
 use model::id::{AppName, ExecutionId, PipelineId};
 use model::order::Origin;
 use model::person::{Action, May, Principal, may};
@@ -58,6 +61,20 @@ pub struct Detail {
     pub ended_ms: Option<Millis>,
     /// Who cancelled it.
     pub cancel: Option<Cancel>,
+    /// Restarts of it, from 1.
+    pub generation: u32,
+    /// Who holds it.
+    pub paused: Option<Pause>,
+    /// How it will end once what is still stopping has stopped.
+    pub ending: Option<Ending>,
+    /// Its restarts, the newest last.
+    pub restarts: Vec<Restarted>,
+    /// It is cancelled when it has not begun by then.
+    pub start_by_ms: Option<Millis>,
+    /// Only what a dry run needs is run.
+    pub dry_run: bool,
+    /// The execution that started it.
+    pub parent: Option<ExecutionId>,
     /// Orders that show it.
     pub orders: Vec<OrderKey>,
     /// Artifacts it was started with.
@@ -87,6 +104,14 @@ pub struct StageView {
     pub component: String,
     /// What it requires.
     pub requisite_stage_ref_ids: Vec<String>,
+    /// The stage that unfolded into it.
+    pub parent_ref_id: Option<String>,
+    /// Where it stands to that stage: before its own work, after it, or after its failure.
+    pub part: Option<Part>,
+    /// False for one that an earlier attempt of its parent unfolded into.
+    pub current: bool,
+    /// May the caller leave it out?
+    pub may_skip: May,
     /// Where it stands.
     pub status: Status,
     /// Why.
@@ -217,27 +242,15 @@ pub async fn list(
 async fn open(ports: Ports<'_>, caller: &Principal, id: &ExecutionId) -> Result<Loaded, AppError> {
     require(may(caller, Action::Read))?;
     let unknown = || AppError::NotFound { what: "execution", id: id.to_string() };
-    let (meta, _) = load::<Meta>(ports.table, &keys::meta(id)).await?.ok_or_else(unknown)?;
+    let (mut meta, _) = load::<Meta>(ports.table, &keys::meta(id)).await?.ok_or_else(unknown)?;
     let (application, _) = applications::get(ports.table, caller, &meta.application).await.map_err(|error| match error {
         AppError::NotFound { .. } => unknown(),
         other => other,
     })?;
     let plan = Plan::load(ports.blobs, &meta.plan).await?;
-    let mut stages = vec![StageData::default(); plan.stages.len()];
-    let mut query = Query::prefix(keys::partition(id), "ST#", 100);
-    loop {
-        let page = ports.table.query(&query).await?;
-        for item in &page.items {
-            let run = item.key.sort.strip_prefix("ST#").and_then(|n| n.parse::<usize>().ok());
-            if let Some(slot) = run.and_then(|run| stages.get_mut(run)) {
-                *slot = decode(&item.body)?;
-            }
-        }
-        match page.next {
-            Some(next) => query.after = Some(next),
-            None => return Ok(Loaded { meta, plan, stages, application }),
-        }
-    }
+    meta.execution.graph = plan.graph()?;
+    let stages = load_stages(ports.table, &meta.execution, plan.stages.len()).await?;
+    Ok(Loaded { meta, plan, stages, application })
 }
 
 async fn detail(ports: Ports<'_>, caller: &Principal, loaded: &Loaded) -> Result<Detail, AppError> {
@@ -262,12 +275,19 @@ async fn detail(ports: Ports<'_>, caller: &Principal, loaded: &Loaded) -> Result
         started_ms: execution.started_ms,
         ended_ms: execution.ended_ms,
         cancel: execution.cancel.clone(),
+        generation: execution.generation,
+        paused: execution.paused.clone(),
+        ending: execution.ending.clone(),
+        restarts: meta.restarts.clone(),
+        start_by_ms: execution.start_by_ms,
+        dry_run: plan.dry_run,
+        parent: plan.parent.as_ref().map(|parent| parent.execution.clone()),
         orders: meta.orders.clone(),
         artifacts: plan.artifacts.clone(),
         parameters: plan.parameters.clone(),
         trigger: plan.trigger.clone(),
         stages,
-        may: may_do(caller, application, execution.status),
+        may: may_do_in_full(caller, application, meta),
     })
 }
 
@@ -279,7 +299,32 @@ pub fn may_do(caller: &Principal, application: &Application, status: Status) -> 
     } else {
         application.may(caller, Action::Cancel)
     };
-    BTreeMap::from([("cancel".to_owned(), cancel), ("judge".to_owned(), application.may(caller, Action::Judge))])
+    let rerun = may_rerun(application, caller, status);
+    BTreeMap::from([
+        ("cancel".to_owned(), cancel),
+        ("judge".to_owned(), application.may(caller, Action::Judge)),
+        ("rerun".to_owned(), rerun),
+    ])
+}
+
+/// What the caller may do with an execution of which everything is known.
+fn may_do_in_full(caller: &Principal, application: &Application, meta: &Meta) -> BTreeMap<String, May> {
+    let execution = &meta.execution;
+    let mut may = may_do(caller, application, execution.status);
+    let steer = application.may(caller, Action::Cancel);
+    let unless = |code: &str, message: &str, forbidden: bool| if forbidden { May::no(code, message) } else { steer.clone() };
+    let over = execution.status.is_complete() || execution.ending.is_some();
+    let idle = execution.status == Status::NotStarted;
+    let pause = match (over, idle, execution.paused.is_some()) {
+        (true, ..) => May::no("execution-ended", "the execution has ended, or is about to"),
+        (_, true, _) => May::no("execution-not-started", "the execution has not begun"),
+        (.., paused) => unless("execution-paused", "the execution is paused already", paused),
+    };
+    may.insert("pause".to_owned(), pause);
+    let resume = unless("execution-not-paused", "the execution is not paused", execution.paused.is_none());
+    may.insert("resume".to_owned(), resume);
+    may.insert("restart".to_owned(), may_restart(application, caller, meta));
+    may
 }
 
 async fn stage_view(ports: Ports<'_>, caller: &Principal, loaded: &Loaded, position: usize) -> Result<StageView, AppError> {
@@ -289,7 +334,7 @@ async fn stage_view(ports: Ports<'_>, caller: &Principal, loaded: &Loaded, posit
     let data = loaded.stages.get(position).ok_or_else(unread)?;
     let (started_ms, ended_ms, deadline_ms) = match &run.state {
         RunState::NotStarted => (None, None, None),
-        RunState::Live(live) => (Some(live.started_ms), None, Some(live.deadline_ms)),
+        RunState::Live(live) => (Some(live.started_ms), None, loaded.meta.execution.deadline_ms(live)),
         RunState::Done(done) => (done.started_ms, Some(done.ended_ms), None),
     };
     let context = read(ports.blobs, &data.context).await?;
@@ -300,7 +345,11 @@ async fn stage_view(ports: Ports<'_>, caller: &Principal, loaded: &Loaded, posit
         kind: planned.kind.clone(),
         component: format!("{} {}", planned.component.name, planned.component.version),
         requisite_stage_ref_ids: requisites(&loaded.plan, planned),
-        status: run.status(),
+        parent_ref_id: planned.parent.and_then(|parent| loaded.plan.stages.get(parent.run)).map(|parent| parent.ref_id.to_string()),
+        part: planned.parent.map(|parent| parent.part),
+        current: loaded.meta.execution.is_current(position),
+        may_skip: may_skip(caller, loaded, planned, run),
+        status: loaded.meta.execution.status_of(position),
         reason: why(loaded, planned, run),
         attempt: run.attempt,
         started_ms,
@@ -314,6 +363,16 @@ async fn stage_view(ports: Ports<'_>, caller: &Principal, loaded: &Loaded, posit
     })
 }
 
+fn may_skip(caller: &Principal, loaded: &Loaded, planned: &PlannedStage, run: &StageRun) -> May {
+    if run.status().is_complete() {
+        return May::no("stage-ended", format!("the stage is {} already", run.status()));
+    }
+    if !planned.skippable {
+        return May::no("stage-not-skippable", "stages of this type cannot be skipped by hand, and this one does not say `skippable`");
+    }
+    loaded.application.may(caller, Action::Cancel)
+}
+
 fn requisites(plan: &Plan, stage: &PlannedStage) -> Vec<String> {
     stage.requisites.iter().filter_map(|r| plan.stages.get(*r)).map(|s| s.ref_id.to_string()).collect()
 }
@@ -324,6 +383,19 @@ fn why(loaded: &Loaded, planned: &PlannedStage, run: &StageRun) -> Option<Reason
         return run.reason().cloned();
     }
     let execution = &loaded.meta.execution;
+    if let Some(by) = &run.skip {
+        let message = format!("will be skipped when its turn comes, as {} wants it", by.by);
+        return Some(Reason::new(ReasonCode::SkippedByUser, message, execution.created_ms).with(json!({"by": by.by, "reason": by.reason})));
+    }
+    if let Some(paused) = &execution.paused
+        && planned.requisites.iter().all(|r| execution.run(*r).is_some_and(|r| r.status().lets_pass()))
+    {
+        let message = format!("the execution is paused by {}", paused.by);
+        return Some(Reason::new(ReasonCode::PausedByUser, message, paused.at_ms).with(json!({"by": paused.by, "reason": paused.reason})));
+    }
+    if execution.queued {
+        return execution.reason.clone();
+    }
     let since = execution.ended_ms.or(execution.started_ms).unwrap_or(execution.created_ms);
     let open: Vec<&PlannedStage> = planned
         .requisites

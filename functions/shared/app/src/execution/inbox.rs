@@ -94,8 +94,8 @@ pub async fn signal(
         fits_form(spec, &signal.body)?;
         let attempt = meta.execution.run(run).map(|r| r.attempt).unwrap_or_default();
         let same = Condition::Attribute(keys::suspension(run), format!("{attempt}:{seq}"));
-        let what = Outside::Signal { run, seq, name: signal.name.clone(), body: body.clone() };
-        if put(ports, caller, id, &event, what, vec![same]).await? {
+        let what = Outside::Signal { run, attempt, seq, name: signal.name.clone(), body: body.clone() };
+        if put(ports, &caller.name, &meta, &event, what, vec![same]).await? {
             return Ok(event);
         }
     }
@@ -115,9 +115,9 @@ pub async fn cancel(ports: Ports<'_>, caller: &Principal, id: &ExecutionId, reas
         if already_sent(ports, id, &event).await? {
             return Ok(event);
         }
-        let cancel = Cancel { by: caller.name.clone(), reason: reason.to_owned() };
+        let cancel = Cancel::person(&caller.name, reason);
         refuse_now(&meta, &Event::Cancel(cancel.clone()), ports.clock.now_ms())?;
-        if put(ports, caller, id, &event, Outside::Cancel(cancel), vec![]).await? {
+        if put(ports, &caller.name, &meta, &event, Outside::Cancel(cancel), vec![]).await? {
             return Ok(event);
         }
     }
@@ -125,7 +125,7 @@ pub async fn cancel(ports: Ports<'_>, caller: &Principal, id: &ExecutionId, reas
 }
 
 /// The event's id: from the caller's own key, so that a repeat is the same event, or a fresh one.
-fn event_id(ports: Ports<'_>, caller: &Principal, id: &ExecutionId, key: Option<&str>) -> Result<EventId, AppError> {
+pub(super) fn event_id(ports: Ports<'_>, caller: &Principal, id: &ExecutionId, key: Option<&str>) -> Result<EventId, AppError> {
     let text = match key {
         Some(key) => hex::encode(Sha256::digest(format!("{}\n{id}\n{key}", caller.name))).chars().take(40).collect(),
         None => ports.entropy.ulid(ports.clock.now_ms()),
@@ -133,7 +133,7 @@ fn event_id(ports: Ports<'_>, caller: &Principal, id: &ExecutionId, key: Option<
     EventId::parse(text).map_err(|error| AppError::invalid("", "idempotency-key-invalid", error.to_string()))
 }
 
-async fn open(ports: Ports<'_>, caller: &Principal, id: &ExecutionId) -> Result<(Meta, Plan), AppError> {
+pub(super) async fn open(ports: Ports<'_>, caller: &Principal, id: &ExecutionId) -> Result<(Meta, Plan), AppError> {
     let unknown = || AppError::NotFound { what: "execution", id: id.to_string() };
     require(may(caller, Action::Read))?;
     let (mut meta, _) = load::<Meta>(ports.table, &keys::meta(id)).await?.ok_or_else(unknown)?;
@@ -146,12 +146,12 @@ async fn open(ports: Ports<'_>, caller: &Principal, id: &ExecutionId) -> Result<
     Ok((meta, plan))
 }
 
-async fn already_sent(ports: Ports<'_>, id: &ExecutionId, event: &EventId) -> Result<bool, AppError> {
+pub(super) async fn already_sent(ports: Ports<'_>, id: &ExecutionId, event: &EventId) -> Result<bool, AppError> {
     Ok(ports.table.get(&keys::event(id, event.as_str())).await?.is_some())
 }
 
 /// The refusal that a person should see now.
-fn refuse_now(meta: &Meta, event: &Event, now: Millis) -> Result<(), AppError> {
+pub(super) fn refuse_now(meta: &Meta, event: &Event, now: Millis) -> Result<(), AppError> {
     match decide(&meta.execution, event, now) {
         Ok(_) => Ok(()),
         Err(refusal) => Err(AppError::Conflict { code: refusal.code, message: refusal.message, data: Value::Null }),
@@ -170,16 +170,18 @@ fn fits_form(spec: &SignalSpec, body: &Value) -> Result<(), AppError> {
 }
 
 /// Stores the event. False when the execution moved meanwhile.
-async fn put(
+pub(super) async fn put(
     ports: Ports<'_>,
-    caller: &Principal,
-    id: &ExecutionId,
+    sender: &str,
+    meta: &Meta,
     event: &EventId,
     what: Outside,
     same: Vec<Condition>,
 ) -> Result<bool, AppError> {
     let now = ports.clock.now_ms();
-    let inbound = Inbound { id: event.to_string(), sender: caller.name.clone(), at: now, what };
+    let id = &meta.execution.id;
+    let generation = Some(meta.execution.generation);
+    let inbound = Inbound { id: event.to_string(), sender: sender.to_owned(), at: now, generation, what };
     let item = item(keys::event(id, event.as_str()), &inbound)?.due(Some(now)).expires(Some(now + EVENT_KEPT_MS));
     let mut conditions = vec![Condition::Attribute(keys::OPEN.to_owned(), "1".to_owned())];
     conditions.extend(same);

@@ -32,6 +32,30 @@ pub fn stage(id: &ExecutionId, run: usize) -> Key {
     Key::new(partition(id), format!("ST#{run:04}"))
 }
 
+/// What became of an outside event that came too late: it stands after the entry of the version it met.
+#[must_use]
+pub fn late_log(id: &ExecutionId, version: u64, event: &str) -> Key {
+    Key::new(partition(id), format!("LOG#{version:012}#{event}"))
+}
+
+/// A request that was carried out at once, remembered for its repeats.
+#[must_use]
+pub fn done(id: &ExecutionId, event: &str) -> Key {
+    Key::new(partition(id), format!("DONE#{event}"))
+}
+
+/// Who runs and who waits of a pipeline's executions.
+#[must_use]
+pub fn slots(pipeline: &PipelineId) -> Key {
+    Key::new(format!("PIPE#{pipeline}"), "SLOTS")
+}
+
+/// Stages of other executions that want to know when this one ends.
+#[must_use]
+pub fn subscribers(child: &ExecutionId) -> Key {
+    Key::new(partition(child), "SUBS")
+}
+
 /// An outside event that is not yet consumed.
 #[must_use]
 pub fn event(id: &ExecutionId, event: &str) -> Key {

@@ -2,13 +2,18 @@
 //! commits an execution; people reach it through its inbox.
 
 pub mod artifacts;
+mod children;
+pub mod control;
+mod epilogue;
 pub mod follow;
 pub mod inbox;
 pub mod keys;
 pub mod logs;
 pub mod plan;
 pub mod pushed;
+pub mod restart;
 pub mod scope;
+pub mod slots;
 pub mod start;
 pub mod step;
 pub mod stored;

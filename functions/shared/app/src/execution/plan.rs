@@ -1,14 +1,17 @@
 //! The plan: everything an execution was started with, pinned. An immutable blob.
 
 use crate::error::AppError;
+use crate::limits::PLAN_BYTES_MAX;
 use crate::ports::{Blobs, StoreError};
 use crate::record::{self, Record};
-use engine::{Graph, Node};
+use engine::{Graph, Node, Parent};
 use model::artifact::{Artifact, ExpectedArtifact};
 use model::component::{Grant, StageType, StepLimits};
-use model::id::{AppName, PipelineId};
+use model::id::{AppName, ExecutionId, PipelineId};
 use model::order::Origin;
-use model::pipeline::{FailureChoice, Stage};
+use model::person::Principal;
+use model::pipeline::window::ExecutionWindow;
+use model::pipeline::{Concurrency, FailureChoice, Stage};
 use model::{Millis, id::RefId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -42,6 +45,38 @@ pub struct Plan {
     pub origin: Origin,
     /// When it was planned.
     pub created_ms: Millis,
+    /// With whose rights it runs.
+    pub principal: Principal,
+    /// How many executions of the pipeline may run at once.
+    #[serde(default)]
+    pub concurrency: Concurrency,
+    /// The pipeline's own time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// Only stages that a dry run needs are run.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// The stage that started it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<StartedBy>,
+    /// How many executions stand above it.
+    #[serde(default)]
+    pub depth: u32,
+    /// Limits that hold for it to its end.
+    #[serde(default)]
+    pub limits: engine::Limits,
+}
+
+/// The stage that started an execution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StartedBy {
+    /// Its execution.
+    pub execution: ExecutionId,
+    /// Its stage run.
+    pub run: usize,
+    /// The attempt of it.
+    pub attempt: u32,
 }
 
 impl Record for Plan {
@@ -72,6 +107,18 @@ pub struct PlannedStage {
     pub settings: Map<String, Value>,
     /// The component, pinned by digest.
     pub component: Component,
+    /// The stage that unfolded into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+    /// When it may start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<ExecutionWindow>,
+    /// A stage it unfolded into that fails does not stop the others.
+    #[serde(default)]
+    pub siblings_continue: bool,
+    /// People may skip it.
+    #[serde(default)]
+    pub skippable: bool,
 }
 
 /// A component, pinned when the execution started.
@@ -90,14 +137,54 @@ pub struct Component {
     pub grant: Grant,
     /// Limits of its steps.
     pub limits: StepLimits,
+    /// It exports `planning`.
+    #[serde(default)]
+    pub plans: bool,
+    /// Stage types that its planning may name.
+    #[serde(default)]
+    pub planned_types: Vec<String>,
+    /// It exports `compensation`.
+    #[serde(default)]
+    pub compensates: bool,
+    /// It runs for real in a dry run.
+    #[serde(default)]
+    pub runs_in_dry_run: bool,
+    /// Settings, as JSON pointers with `*`, whose expressions it evaluates itself.
+    #[serde(default)]
+    pub by_stage: Vec<String>,
+}
+
+impl Component {
+    /// Pins the component of a registry row.
+    #[must_use]
+    pub fn pin(row: &StageType) -> Self {
+        let texts = |pointer: &str| -> Vec<String> {
+            let list = row.manifest.pointer(pointer).and_then(Value::as_array);
+            list.map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect()).unwrap_or_default()
+        };
+        let schemas = row.manifest.get("checkpointSchemas").and_then(Value::as_array);
+        let schemas = schemas.map(|list| list.iter().filter_map(Value::as_u64).filter_map(|n| u32::try_from(n).ok()).collect());
+        let exports = |name: &str| row.exports.iter().any(|export| export == name);
+        Self {
+            name: row.name.clone(),
+            version: row.version.clone(),
+            cwasm_sha256: row.cwasm_sha256.clone(),
+            checkpoint_schemas: schemas.unwrap_or_default(),
+            grant: row.grant.clone(),
+            limits: row.limits,
+            plans: exports("planning"),
+            planned_types: texts("/planning/types"),
+            compensates: exports("compensation"),
+            runs_in_dry_run: row.manifest.get("dryRun").and_then(Value::as_str) == Some("execute"),
+            by_stage: texts("/expressions/byStage"),
+        }
+    }
 }
 
 impl PlannedStage {
     /// Pins a stage to the component that serves it.
     #[must_use]
     pub fn pin(stage: &Stage, row: &StageType) -> Self {
-        let schemas = row.manifest.get("checkpointSchemas").and_then(Value::as_array);
-        let schemas = schemas.map(|list| list.iter().filter_map(Value::as_u64).filter_map(|n| u32::try_from(n).ok()).collect());
         Self {
             ref_id: stage.ref_id.clone(),
             kind: stage.kind.clone(),
@@ -108,14 +195,28 @@ impl PlannedStage {
             failure: stage.failure,
             condition: stage.condition.clone(),
             settings: stage.json.clone(),
-            component: Component {
-                name: row.name.clone(),
-                version: row.version.clone(),
-                cwasm_sha256: row.cwasm_sha256.clone(),
-                checkpoint_schemas: schemas.unwrap_or_default(),
-                grant: row.grant.clone(),
-                limits: row.limits,
-            },
+            component: Component::pin(row),
+            parent: None,
+            window: stage.window.clone(),
+            siblings_continue: stage.siblings_continue,
+            skippable: stage.skippable || row.manifest.get("manualSkip").and_then(Value::as_bool).unwrap_or_default(),
+        }
+    }
+
+    /// The stage as the engine sees it.
+    #[must_use]
+    pub fn node(&self) -> Node {
+        Node {
+            ref_id: self.ref_id.clone(),
+            requisites: self.requisites.clone(),
+            timeout_ms: self.timeout_ms,
+            succeed_on_timeout: self.succeed_on_timeout,
+            failure: self.failure,
+            parent: self.parent,
+            plans: self.component.plans,
+            compensates: self.component.compensates,
+            siblings_continue: self.siblings_continue,
+            may_skip: self.skippable,
         }
     }
 }
@@ -123,24 +224,19 @@ impl PlannedStage {
 impl Plan {
     /// The graph that the engine moves.
     pub fn graph(&self) -> Result<Arc<Graph>, AppError> {
-        let nodes = self.stages.iter().map(|stage| Node {
-            ref_id: stage.ref_id.clone(),
-            requisites: stage.requisites.clone(),
-            timeout_ms: stage.timeout_ms,
-            succeed_on_timeout: stage.succeed_on_timeout,
-            failure: stage.failure,
-        });
-        let graph = Graph::new(nodes.collect()).map_err(|error| AppError::invalid("/stages", "graph-invalid", error.to_string()))?;
+        let nodes = self.stages.iter().map(PlannedStage::node);
+        let graph = Graph::with_limits(nodes.collect(), self.limits)
+            .map_err(|error| AppError::invalid("/stages", "graph-invalid", error.to_string()))?;
         Ok(Arc::new(graph))
     }
 
-    /// The position of a stage.
+    /// The position of a stage; of synthetic stages of several attempts, that of the newest.
     #[must_use]
     pub fn position(&self, ref_id: &str) -> Option<usize> {
-        self.stages.iter().position(|stage| stage.ref_id.as_str() == ref_id)
+        self.stages.iter().rposition(|stage| stage.ref_id.as_str() == ref_id)
     }
 
-    /// All stages upstream of one, nearest first.
+    /// All stages that one can look up to, nearest first: those upstream, and for a synthetic stage its parent and what that can.
     #[must_use]
     pub fn ancestors(&self, run: usize) -> Vec<usize> {
         let mut found: Vec<usize> = Vec::new();
@@ -148,7 +244,7 @@ impl Plan {
         while !level.is_empty() {
             let mut next = Vec::new();
             for stage in level.iter().filter_map(|at| self.stages.get(*at)) {
-                for requisite in &stage.requisites {
+                for requisite in stage.requisites.iter().chain(stage.parent.as_ref().map(|parent| &parent.run)) {
                     if !found.contains(requisite) {
                         found.push(*requisite);
                         next.push(*requisite);
@@ -162,7 +258,12 @@ impl Plan {
 
     /// Stores the plan and gives its digest.
     pub async fn store(&self, blobs: &dyn Blobs) -> Result<String, AppError> {
-        Ok(blobs.put(&record::encode(self)?).await?)
+        let bytes = record::encode(self)?;
+        if bytes.len() > PLAN_BYTES_MAX {
+            let message = format!("pipeline, parameters and trigger of an execution have at most {PLAN_BYTES_MAX} bytes of JSON together");
+            return Err(AppError::invalid("", "execution-too-large", message));
+        }
+        Ok(blobs.put(&bytes).await?)
     }
 
     /// Reads a plan back.

@@ -57,6 +57,8 @@ impl Starter for PushStarter<'_> {
             note: String::new(),
             correlation: Some(format!("delivery\n{}", delivery.id)),
             into: Into::EveryProject,
+            start_by_ms: None,
+            parent: None,
         };
         let started = start::start(self.ports, &request).await?;
         Ok(vec![started.execution])

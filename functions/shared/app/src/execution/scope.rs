@@ -5,8 +5,8 @@ use super::stored::{Kept, StageData, object};
 use crate::error::AppError;
 use crate::ports::{Blobs, StepScope, StoreError};
 use async_trait::async_trait;
+use engine::Execution;
 use expression::Scope;
-use model::id::ExecutionId;
 use serde_json::{Map, Value, json};
 
 /// Roots that nothing a stage outputs can hide.
@@ -21,7 +21,7 @@ pub struct StageScope {
 
 impl StageScope {
     /// Gathers what a stage may see. Outputs of ancestors are found by bare name, the nearest first.
-    pub async fn gather(id: &ExecutionId, plan: &Plan, run: usize, data: &[StageData], blobs: &dyn Blobs) -> Result<Self, AppError> {
+    pub async fn gather(execution: &Execution, plan: &Plan, run: usize, data: &[StageData], blobs: &dyn Blobs) -> Result<Self, AppError> {
         let mut roots = Map::new();
         let mut stages = Map::new();
         let mut artifacts = Vec::new();
@@ -36,12 +36,15 @@ impl StageScope {
             }
             artifacts.extend(data.artifacts.iter().cloned());
             if !stages.contains_key(&stage.name) {
-                stages.insert(stage.name.clone(), json!({"refId": stage.ref_id, "outputs": outputs, "context": context}));
+                let status = execution.status_of(position);
+                let seen = json!({"refId": stage.ref_id, "status": status, "outputs": outputs, "context": context});
+                stages.insert(stage.name.clone(), seen);
             }
         }
         artifacts.extend(plan.artifacts.iter().map(|a| json!(a)));
+        from_parent(plan, &mut roots);
         let execution = json!({
-            "id": id, "application": plan.application, "name": plan.name, "pipelineConfigId": plan.pipeline,
+            "id": execution.id, "application": plan.application, "name": plan.name, "pipelineConfigId": plan.pipeline,
             "buildTime": plan.created_ms, "user": plan.submitter,
         });
         roots.insert("trigger".to_owned(), Value::Object(plan.trigger.clone()));
@@ -49,6 +52,24 @@ impl StageScope {
         roots.insert("execution".to_owned(), execution);
         roots.insert("stages".to_owned(), Value::Object(stages));
         Ok(Self { roots, artifacts })
+    }
+
+    /// The stages it can look up to, by name.
+    #[must_use]
+    pub fn stages(&self) -> &Value {
+        self.roots.get("stages").unwrap_or(&Value::Null)
+    }
+}
+
+/// What nothing here left, the nearest stage of the execution that started this one may have.
+fn from_parent(plan: &Plan, roots: &mut Map<String, Value>) {
+    let stages = plan.trigger.get("parentExecution").and_then(|parent| parent.get("stages")).and_then(Value::as_array);
+    for stage in stages.into_iter().flatten() {
+        for (key, value) in stage.get("outputs").and_then(Value::as_object).into_iter().flatten() {
+            if !ROOTS.contains(&key.as_str()) && !roots.contains_key(key) {
+                roots.insert(key.clone(), value.clone());
+            }
+        }
     }
 }
 

@@ -2,9 +2,11 @@
 
 use super::artifacts::{self, Bound};
 use super::keys;
-use super::plan::{Plan, PlannedStage};
+use super::plan::{Plan, PlannedStage, StartedBy};
+use super::slots::{self, Entered};
 use super::stored::{Correlation, Counter, Meta, OrderKey, OrderRow, Summary};
 use crate::error::{AppError, require};
+use crate::limits::Limits;
 use crate::ports::{Blobs, Change, Changes, Clock, Condition, Entropy, Hint, Item, Query, Queue, Table, TransactError, Transaction, Write};
 use crate::record::{self, item, load};
 use crate::{applications, pipelines, projects, stage_types};
@@ -25,7 +27,9 @@ use sha2::{Digest, Sha256};
 /// Orders that one start may make: one in each project the application is bound to.
 const ORDERS_A_START_MAX: usize = 20;
 /// How often a start is tried again when somebody else took the order number.
-const TRIES_MAX: u32 = 20;
+const TRIES_MAX: u32 = 200;
+/// A start that others overtake for so long gives up.
+const START_MS_MAX: Millis = 10_000;
 /// How long a correlation id is remembered.
 const CORRELATION_MS: Millis = 30 * 24 * 3_600_000;
 /// How many executions are looked at for the newest finished one.
@@ -46,6 +50,8 @@ pub struct Ports<'a> {
     pub clock: &'a dyn Clock,
     /// Fresh ids.
     pub entropy: &'a dyn Entropy,
+    /// What the installation allows.
+    pub limits: &'a Limits,
 }
 
 /// Where the order goes.
@@ -55,6 +61,8 @@ pub enum Into {
     Project(ProjectName),
     /// In every project the application is bound to.
     EveryProject,
+    /// Nowhere: a stage of another execution starts it.
+    Nowhere,
 }
 
 /// What somebody, or a trigger, wants to start.
@@ -82,6 +90,10 @@ pub struct Request {
     pub correlation: Option<String>,
     /// Where the order goes.
     pub into: Into,
+    /// Cancel it when it has not begun by then.
+    pub start_by_ms: Option<Millis>,
+    /// The stage that starts it, and how many executions stand above the new one.
+    pub parent: Option<(StartedBy, u32)>,
 }
 
 /// What was started.
@@ -104,6 +116,7 @@ pub async fn start(ports: Ports<'_>, request: &Request) -> Result<Started, AppEr
     }
     let (application, _) = applications::load(ports.table, &request.application).await?;
     may_start(&application, request)?;
+    deep_enough(ports.limits, request)?;
     let (_, saved) = pipelines::load(ports.table, &request.application, request.pipeline.as_str()).await?;
     let (pipeline, _) = Pipeline::parse(&saved.document).map_err(AppError::Invalid)?;
     if pipeline.disabled {
@@ -115,9 +128,20 @@ pub async fn start(ports: Ports<'_>, request: &Request) -> Result<Started, AppEr
     let bound = artifacts::bind(&pipeline, request.constrained_to.as_deref(), &request.artifacts, &prior);
     let now = ports.clock.now_ms();
     let (bound, failure) = unbound(bound, request, now)?;
-    let plan = plan(request, &pipeline, saved.number, stages, parameters, bound, now);
+    let mut plan = plan(request, &pipeline, saved.number, stages, parameters, bound, now);
+    plan.limits = ports.limits.execution;
     let projects = orders_go_to(ports.table, request).await?;
     create(ports, request, &plan, failure, &projects, correlation.as_deref()).await
+}
+
+fn deep_enough(limits: &Limits, request: &Request) -> Result<(), AppError> {
+    match &request.parent {
+        Some((_, depth)) if *depth > limits.depth_max => {
+            let message = format!("executions that start each other go {} deep at most", limits.depth_max);
+            Err(AppError::refused("nested-too-deep", message))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn may_start(application: &Application, request: &Request) -> Result<(), AppError> {
@@ -225,7 +249,18 @@ fn plan(
         submitter: request.submitter.name.clone(),
         origin: request.origin.clone(),
         created_ms: now,
+        principal: request.submitter.clone(),
+        concurrency: pipeline.concurrency,
+        time_zone: pipeline.time_zone.clone(),
+        dry_run: request.trigger.get("dryRun").is_some_and(is_true),
+        parent: request.parent.as_ref().map(|(parent, _)| parent.clone()),
+        depth: request.parent.as_ref().map_or(0, |(_, depth)| *depth),
+        limits: engine::Limits::default(),
     }
+}
+
+fn is_true(value: &Value) -> bool {
+    value.as_bool().unwrap_or_else(|| value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("true")))
 }
 
 async fn orders_go_to(table: &dyn Table, request: &Request) -> Result<Vec<ProjectName>, AppError> {
@@ -242,6 +277,7 @@ async fn orders_go_to(table: &dyn Table, request: &Request) -> Result<Vec<Projec
             let bound = projects::bound_to(table, &request.application).await?;
             Ok(bound.into_iter().filter_map(|name| ProjectName::parse(name).ok()).take(ORDERS_A_START_MAX).collect())
         }
+        Into::Nowhere => Ok(Vec::new()),
     }
 }
 
@@ -256,6 +292,7 @@ async fn create(
     let digest = plan.store(ports.blobs).await?;
     let id = ExecutionId::parse(ports.entropy.ulid(plan.created_ms)).map_err(|error| AppError::Damaged(error.to_string()))?;
     let mut execution = Execution::new(id.clone(), plan.graph()?, plan.created_ms);
+    execution.start_by_ms = request.start_by_ms;
     if let Some(reason) = failure {
         execution.status = Status::Terminal;
         execution.reason = Some(reason);
@@ -264,6 +301,9 @@ async fn create(
     for _ in 0..TRIES_MAX {
         let mut orders = Vec::with_capacity(projects.len());
         let mut writes = Vec::new();
+        if !execution.status.is_complete() {
+            writes.push(enter(ports, plan, &mut execution, plan.created_ms).await?);
+        }
         for project in projects {
             let (last, conditions) = match load::<Counter>(ports.table, &keys::order_counter(project)).await? {
                 Some((counter, revision)) => (counter.last, vec![Condition::Revision(revision)]),
@@ -288,11 +328,40 @@ async fn create(
                 if let Some(found) = repeated(ports.table, correlation).await? {
                     return Ok(found);
                 }
+                if ports.clock.now_ms() > plan.created_ms.saturating_add(START_MS_MAX) {
+                    break;
+                }
             }
             Err(other) => return Err(other.into()),
         }
     }
-    Err(AppError::Unavailable("the project's order numbers are taken faster than they can be read".to_owned()))
+    Err(AppError::Unavailable("others start executions here faster than this one can be entered".to_owned()))
+}
+
+/// Enters an execution in its pipeline's slots: it may begin, or it waits and says so.
+pub(super) async fn enter(ports: Ports<'_>, plan: &Plan, execution: &mut Execution, now: Millis) -> Result<Write, AppError> {
+    let Some((mut slots, revision)) = slots::open(ports.table, &plan.pipeline, plan.concurrency).await? else {
+        return Ok(slots::none(&plan.pipeline));
+    };
+    match slots.enter(&execution.id, plan.concurrency, ports.limits.waiting_max) {
+        Entered::Granted => {
+            execution.queued = false;
+            execution.reason = None;
+        }
+        Entered::Queued(position) => {
+            let limit = plan.concurrency.limit.unwrap_or_default();
+            let message = format!("waits for one of the {limit} executions of this pipeline that may run at once to end");
+            let data =
+                json!({"position": position, "limit": limit, "keepWaiting": plan.concurrency.keep_waiting, "running": slots.running});
+            execution.queued = true;
+            execution.reason = Some(Reason::new(ReasonCode::WaitingForSlot, message, now).with(data));
+        }
+        Entered::Full => {
+            let message = format!("{} executions of this pipeline wait for a slot already", slots.waiting.len());
+            return Err(AppError::refused("queue-full", message));
+        }
+    }
+    slots::write(&plan.pipeline, &slots, revision)
 }
 
 fn meta(execution: &Execution, plan: &Plan, digest: &str, orders: Vec<OrderKey>) -> Meta {
@@ -306,6 +375,8 @@ fn meta(execution: &Execution, plan: &Plan, digest: &str, orders: Vec<OrderKey>)
         lease_until_ms: 0,
         commit_id: String::new(),
         takes: 0,
+        supersedes: Vec::new(),
+        restarts: Vec::new(),
     }
 }
 

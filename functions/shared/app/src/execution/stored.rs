@@ -36,6 +36,59 @@ pub struct Meta {
     pub commit_id: String,
     /// How often it was taken since the last commit.
     pub takes: u32,
+    /// Executions whose place it took and which have not been told yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub supersedes: Vec<ExecutionId>,
+    /// Its restarts, the newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<Restarted>,
+}
+
+/// Most restarts that are remembered.
+pub const RESTARTS_KEPT_MAX: usize = 20;
+
+/// A restart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Restarted {
+    /// The stage's refId.
+    pub stage: String,
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Millis,
+    /// The generation it began.
+    pub generation: u32,
+    /// How the stage had ended before.
+    pub previous: Status,
+    /// Why it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_reason: Option<Reason>,
+}
+
+/// Most stages that may wait for one execution.
+pub const SUBSCRIBERS_MAX: usize = 30;
+
+/// SUBS: who wants to know when this execution ends. One item, so that its end sees everybody or is made again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscribers {
+    /// Each once.
+    pub list: Vec<Subscription>,
+}
+
+impl Record for Subscribers {
+    const SHAPE: &'static str = "subscribers";
+}
+
+/// A stage of another execution that wants to know when this one ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// That execution.
+    pub execution: ExecutionId,
+    /// The stage run.
+    pub run: usize,
+    /// The attempt of it.
+    pub attempt: u32,
 }
 
 impl Record for Meta {
@@ -68,6 +121,8 @@ pub enum Kept {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct StageData {
+    /// The attempt that left it; what an earlier attempt left counts for nothing.
+    pub attempt: u32,
     /// The resolved settings; nothing when they are those of the plan.
     pub settings: Kept,
     /// What the component returned last: (schema, JSON).
@@ -129,6 +184,9 @@ pub struct Inbound {
     pub sender: String,
     /// When it came.
     pub at: Millis,
+    /// The generation it is meant for; any when none is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
     /// What it is.
     pub what: Outside,
 }
@@ -137,16 +195,61 @@ impl Record for Inbound {
     const SHAPE: &'static str = "inbound";
 }
 
-/// What people can send to an execution.
+/// What people and other executions can send to an execution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outside {
     /// End it.
     Cancel(Cancel),
+    /// Hold it.
+    Pause(Cancel),
+    /// Let it go on.
+    Resume,
+    /// Do a stage again, with everything after it.
+    Restart {
+        /// Which stage run.
+        run: usize,
+    },
+    /// Leave a stage out.
+    Skip {
+        /// Which stage run.
+        run: usize,
+        /// Who, and why.
+        by: Cancel,
+    },
+    /// Do not wait for a stage's execution window.
+    SkipWindow {
+        /// Which stage run.
+        run: usize,
+    },
+    /// It has a slot now, and took the place of others.
+    Granted {
+        /// Whose.
+        superseded: Vec<ExecutionId>,
+    },
+    /// Another one took its place.
+    Superseded {
+        /// Which.
+        by: ExecutionId,
+    },
+    /// An execution that a stage waits for has ended.
+    ChildEnded {
+        /// Which stage run waits.
+        run: usize,
+        /// The attempt of it.
+        attempt: u32,
+        /// The execution that ended.
+        child: ExecutionId,
+        /// How.
+        status: Status,
+    },
     /// A signal to a suspended stage.
     Signal {
         /// Which stage run.
         run: usize,
+        /// The attempt of it.
+        #[serde(default)]
+        attempt: u32,
         /// The suspension it answers: the step that suspended.
         seq: u32,
         /// The signal's name.

@@ -4,8 +4,9 @@
 use crate::accounts;
 use crate::error::{AppError, require};
 use crate::execution::start::{self, Into, Request, Started};
-use crate::ports::{Blobs, Changes, Clock, Entropy, Queue, Registry, RegistryError, Sealer, Table};
+use crate::ports::{Registry, RegistryError, Sealer};
 use crate::{applications, pipelines, projects};
+use model::Millis;
 use model::artifact::{Artifact, DOCKER_IMAGE, ExpectedArtifact};
 use model::id::AppName;
 use model::image::ImageRef;
@@ -22,18 +23,8 @@ const ARTIFACTS_MAX: usize = 50;
 /// What submitting needs of the outside.
 #[derive(Clone, Copy)]
 pub struct Ports<'a> {
-    /// The table.
-    pub table: &'a dyn Table,
-    /// Plans.
-    pub blobs: &'a dyn Blobs,
-    /// Hints.
-    pub queue: &'a dyn Queue,
-    /// Followers.
-    pub changes: &'a dyn Changes,
-    /// Now.
-    pub clock: &'a dyn Clock,
-    /// Fresh ids.
-    pub entropy: &'a dyn Entropy,
+    /// What every start needs.
+    pub start: start::Ports<'a>,
     /// Opens registry accounts.
     pub sealer: &'a dyn Sealer,
     /// Registries.
@@ -67,22 +58,26 @@ pub struct Submission {
     pub parameters: Map<String, Value>,
     /// Why.
     pub note: String,
+    /// Run only what a dry run needs.
+    pub dry_run: bool,
+    /// Cancel it when it has not begun by then.
+    pub start_by_ms: Option<Millis>,
     /// The caller's `Idempotency-Key`.
     pub key: Option<String>,
 }
 
 /// Submits a release order.
 pub async fn submit(ports: Ports<'_>, caller: &Principal, submission: &Submission) -> Result<Started, AppError> {
-    let (application, _) = applications::get(ports.table, caller, &submission.application).await?;
+    let (application, _) = applications::get(ports.start.table, caller, &submission.application).await?;
     require(application.may(caller, Action::Execute))?;
     if let Into::Project(name) = &submission.into {
-        let (project, _) = projects::get(ports.table, caller, name).await?;
+        let (project, _) = projects::get(ports.start.table, caller, name).await?;
         if !project.applications.contains(&application.name.key()) {
             let message = format!("application {} is not bound to project {}", application.name, project.name);
             return Err(AppError::invalid("/application", "application-not-bound", message));
         }
     }
-    let (row, revision) = pipelines::load(ports.table, &application.name, &submission.pipeline).await?;
+    let (row, revision) = pipelines::load(ports.start.table, &application.name, &submission.pipeline).await?;
     let (pipeline, _) = Pipeline::parse(&revision.document).map_err(AppError::Invalid)?;
     let artifacts = resolve(ports, &pipeline, &submission.artifacts).await?;
     let request = Request {
@@ -90,23 +85,26 @@ pub async fn submit(ports: Ports<'_>, caller: &Principal, submission: &Submissio
         pipeline: row.id,
         submitter: caller.clone(),
         origin: Origin::Manual,
-        trigger: object(json!({"type": "manual"})),
+        trigger: trigger(submission.dry_run),
         constrained_to: None,
         parameters: submission.parameters.clone(),
         artifacts,
         note: submission.note.clone(),
         correlation: submission.key.as_ref().map(|key| format!("order\n{}\n{key}", caller.name)),
         into: submission.into.clone(),
+        start_by_ms: submission.start_by_ms,
+        parent: None,
     };
-    let Ports { table, blobs, queue, changes, clock, entropy, .. } = ports;
-    start::start(start::Ports { table, blobs, queue, changes, clock, entropy }, &request).await
+    start::start(ports.start, &request).await
 }
 
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
+fn trigger(dry_run: bool) -> Map<String, Value> {
+    let mut trigger = Map::new();
+    trigger.insert("type".to_owned(), json!("manual"));
+    if dry_run {
+        trigger.insert("dryRun".to_owned(), json!(true));
     }
+    trigger
 }
 
 /// Finds every chosen version in its registry; all problems at once.
@@ -154,12 +152,12 @@ async fn image(
             return Ok(None);
         }
     };
-    let Some(account) = accounts::registry_at(ports.table, &reference.registry).await? else {
+    let Some(account) = accounts::registry_at(ports.start.table, &reference.registry).await? else {
         let message = format!("no registry account has the address {}", reference.registry);
         problems.error(format!("{pointer}/name"), "registry-account-missing", message);
         return Ok(None);
     };
-    let access = accounts::open_registry(ports.table, ports.sealer, &account).await?;
+    let access = accounts::open_registry(ports.start.table, ports.sealer, &account).await?;
     match ports.registry.digest(&access, &reference.repository, &choice.version).await {
         Ok(digest) => {
             let artifact = Artifact::image(&name, &choice.version, Some(&digest));

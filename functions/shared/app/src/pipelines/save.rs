@@ -6,13 +6,15 @@ use super::{
 };
 use crate::applications;
 use crate::error::AppError;
+use crate::execution::keys;
+use crate::execution::slots::{self, Slots};
 use crate::expect::{Expect, differs};
 use crate::ports::{Change, Changes, Clock, Condition, Entropy, Item, Key, Sealer, Table, TransactError, Transaction, Write};
 use crate::record;
 use crate::stage_types;
 use model::id::{AppName, PipelineId};
 use model::person::{Action, Principal};
-use model::pipeline::{DOCUMENT_BYTES_MAX, Pipeline};
+use model::pipeline::{Concurrency, DOCUMENT_BYTES_MAX, Pipeline};
 use model::problem::Problem;
 use serde_json::{Value, json};
 
@@ -78,10 +80,19 @@ pub async fn save(
     let row = row(&prepared.pipeline, &prepared.document, id, old.as_ref().map_or(1, |(row, _)| row.revision + 1), caller, now);
     let mut writes = own_writes(&row, old.as_ref(), &text)?;
     writes.extend(applications::using(application)?);
+    writes.extend(first_limit(ports.table, &row.id, prepared.pipeline.concurrency).await?);
     writes.extend(hooks::writes(ports.table, ports.sealer, ports.entropy, &row.id, &prepared.pipeline).await?);
     ports.table.transact(Transaction::of(writes)).await.map_err(|error| conflict(error, &row))?;
     publish(ports.changes, &row);
     Ok(Saved { row, document: prepared.document, warnings, created: old.is_none() })
+}
+
+/// From the save that gives a pipeline its first limit on, every start is entered in its slots.
+async fn first_limit(table: &dyn Table, id: &PipelineId, concurrency: Concurrency) -> Result<Option<Write>, AppError> {
+    if concurrency.limit.is_none() || table.get(&keys::slots(id)).await?.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(slots::write(id, &Slots::default(), None)?))
 }
 
 fn check_size(prepared: &document::Prepared) -> Result<Vec<u8>, AppError> {

@@ -1,14 +1,15 @@
 //! The execution may begin: its first stages start.
 
+use crate::on::tick;
 use crate::state::Execution;
 use model::Millis;
 use model::status::Status;
 
 pub(crate) fn apply(execution: &mut Execution, now: Millis) {
-    if execution.status == Status::NotStarted {
+    if execution.status == Status::NotStarted && !execution.queued && !tick::expired(execution, now) {
         execution.status = Status::Running;
         execution.reason = None;
-        execution.started_ms = Some(now);
+        execution.started_ms.get_or_insert(now);
     }
 }
 

@@ -1,14 +1,15 @@
 //! Something that a waiting stage watches changed: it is called before its poll time.
 
 use crate::event::Wake;
-use crate::state::{Execution, Phase};
+use crate::state::{Call, Execution, Phase};
 use model::Millis;
 
 pub(crate) fn apply(execution: &mut Execution, run: usize, attempt: u32, seq: u32, now: Millis) {
     let Some((current, live)) = execution.live_mut(run, attempt) else { return };
     if *current == seq && matches!(live.phase, Phase::Wait { .. }) {
+        let call = if live.stopping.is_some() { Call::Cancel } else { Call::Step };
         *current += 1;
-        live.phase = Phase::Step { wake: Wake::Poll, retry: 0, scheduled_ms: now };
+        live.phase = Phase::Step { call, wake: Wake::Poll, retry: 0, scheduled_ms: now };
     }
 }
 

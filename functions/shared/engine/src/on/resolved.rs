@@ -1,19 +1,32 @@
-//! A stage's condition and settings were resolved: it runs, is skipped, or fails.
+//! A stage's condition, window and settings were resolved: it runs, waits, is skipped, or fails.
 
+use crate::ending;
 use crate::event::{Verdict, Wake};
-use crate::on::stepped;
-use crate::state::{Execution, Phase};
+use crate::state::{Call, Execution, Phase, WindowPass};
 use model::Millis;
+use model::component::Part;
 use model::status::Status;
 
 pub(crate) fn apply(execution: &mut Execution, run: usize, attempt: u32, verdict: &Verdict, now: Millis) {
+    let active = execution.active_ms(now);
+    let (timeout_ms, plans) = execution.graph.node(run).map_or((0, false), |node| (node.timeout_ms, node.plans));
     let Some((_, live)) = execution.live_mut(run, attempt).filter(|(_, live)| live.phase == Phase::Resolve) else {
         return;
     };
     match verdict {
-        Verdict::Run => live.phase = Phase::Step { wake: Wake::Start, retry: 0, scheduled_ms: now },
+        Verdict::Run => {
+            live.deadline_ms = Some(active.saturating_add(timeout_ms));
+            let call = if plans { Call::Plan(Part::Before) } else { Call::Step };
+            live.phase = Phase::Step { call, wake: Wake::Start, retry: 0, scheduled_ms: now };
+        }
+        Verdict::Hold { until_ms, delay, reason } => {
+            live.window = if *delay { WindowPass::Delayed } else { live.window };
+            live.phase = Phase::Window { until_ms: *until_ms };
+            live.reason = Some(reason.clone());
+        }
         Verdict::Skip(reason) => execution.finish(run, Status::Skipped, Some(reason.clone()), now),
-        Verdict::Fail(reason) => stepped::fail(execution, run, reason.clone(), now),
+        Verdict::DryRun(reason) => execution.finish(run, Status::Succeeded, Some(reason.clone()), now),
+        Verdict::Fail(reason) => ending::fail(execution, run, reason.clone(), now),
     }
 }
 

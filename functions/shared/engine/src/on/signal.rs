@@ -1,7 +1,7 @@
 //! Somebody sent a signal to a suspended stage. Whether they may was asked before; whether the stage waits for it is asked here.
 
 use crate::event::{Refusal, Wake};
-use crate::state::{Execution, Phase, RunState};
+use crate::state::{Call, Execution, Phase, RunState};
 use model::Millis;
 
 pub(crate) fn apply(execution: &mut Execution, run: usize, name: &str, sender: &str, body: &str, now: Millis) -> Result<(), Refusal> {
@@ -17,9 +17,10 @@ pub(crate) fn apply(execution: &mut Execution, run: usize, name: &str, sender: &
     if !signals.iter().any(|s| s == name) {
         return Err(Refusal::new("signal-not-awaited", format!("the stage waits for {}, not for {name}", signals.join(", "))));
     }
+    let call = if live.stopping.is_some() { Call::Cancel } else { Call::Step };
     stage.seq += 1;
     let wake = Wake::Signal { name: name.to_owned(), sender: sender.to_owned(), body: body.to_owned() };
-    live.phase = Phase::Step { wake, retry: 0, scheduled_ms: now };
+    live.phase = Phase::Step { call, wake, retry: 0, scheduled_ms: now };
     live.reason = None;
     Ok(())
 }

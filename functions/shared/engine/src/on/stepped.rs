@@ -1,16 +1,14 @@
 //! A step came back: the stage goes on, waits, or ends.
 
+use super::planned;
+use crate::ending;
 use crate::event::{Outcome, Wake};
-use crate::state::{Execution, Live, Phase};
-use crate::{POLL_MS_MAX, POLL_MS_MIN, STEP_RETRIES_MAX, YIELDS_IN_A_ROW_MAX};
+use crate::state::{Call, Execution, Limits, Live, Phase};
 use model::Millis;
-use model::pipeline::FailureChoice;
-use model::reason::{Code, Reason, ReasonCode};
+use model::component::Part;
+use model::reason::{Reason, ReasonCode};
 use model::status::Status;
 use serde_json::json;
-
-const RETRY_MS_FIRST: u64 = 1_000;
-const RETRY_MS_MAX: u64 = 60_000;
 
 /// Which step it was; anything else than the step being made is stale.
 #[derive(Debug, Clone, Copy)]
@@ -23,58 +21,78 @@ pub(crate) struct Of {
 
 pub(crate) fn apply(execution: &mut Execution, of: Of, outcome: &Outcome, now: Millis) {
     let jitter = jitter(execution, of);
+    let limits = execution.graph.limits();
     let Some((seq, live)) = execution.live_mut(of.run, of.attempt) else { return };
-    let Phase::Step { retry, .. } = live.phase else { return };
+    let Phase::Step { call, retry, .. } = live.phase else { return };
     if *seq != of.seq || retry != of.retry {
         return;
     }
-    if live.timed_out {
+    if call == Call::Step && live.timed_out {
         return last_word(execution, of.run, outcome, now);
     }
     if !matches!(outcome, Outcome::Yielded) {
         live.yields = 0;
     }
+    if let Outcome::Failed { reason, retryable: true, retry_after_ms } = outcome
+        && of.retry < limits.step_retries_max
+    {
+        return back_off(live, call, of.retry + 1, (reason, retry_after_ms.unwrap_or_default()), (limits, jitter), now);
+    }
+    if let Call::Plan(part) = call {
+        return planning(execution, of.run, part, outcome, now);
+    }
     match outcome {
         Outcome::Running { poll_after_ms } => {
-            live.phase = Phase::Wait { until_ms: now.saturating_add((*poll_after_ms).clamp(POLL_MS_MIN, POLL_MS_MAX)) };
-            live.reason = None;
+            live.phase = Phase::Wait { until_ms: now.saturating_add((*poll_after_ms).max(limits.poll_ms_min).min(limits.poll_ms_max)) };
+            if live.stopping.is_none() {
+                live.reason = None;
+            }
         }
         Outcome::Yielded => yielded(execution, of, now),
         Outcome::Suspended { signals, until_ms, reason } => {
             live.phase = Phase::Suspended { signals: signals.clone(), until_ms: *until_ms };
             live.reason = Some(reason.clone());
         }
-        Outcome::Succeeded => execution.finish(of.run, Status::Succeeded, None, now),
+        _ if call == Call::Cancel => stopping(execution, of.run, outcome, now),
+        Outcome::Succeeded => ending::succeed(execution, of.run, None, now),
         Outcome::Skipped(reason) => execution.finish(of.run, Status::Skipped, Some(reason.clone()), now),
         Outcome::Canceled(reason) => execution.finish(of.run, Status::Canceled, Some(reason.clone()), now),
-        Outcome::Failed { reason, retryable: true, retry_after_ms } if of.retry < STEP_RETRIES_MAX => {
-            back_off(live, of.retry + 1, reason, retry_after_ms.unwrap_or_default(), jitter, now);
+        Outcome::Planned(_) => {
+            let reason = Reason::new(ReasonCode::PluginFault, "the component answered a step with stages", now);
+            ending::fail(execution, of.run, reason, now);
         }
         Outcome::Failed { reason, retryable, .. } => {
-            let reason = if *retryable { exhausted(reason, now) } else { reason.clone() };
-            fail(execution, of.run, reason, now);
+            let reason = if *retryable { exhausted(reason, limits, now) } else { reason.clone() };
+            ending::fail(execution, of.run, reason, now);
         }
         Outcome::Fatal(reason) => execution.finish(of.run, Status::Terminal, Some(reason.clone()), now),
     }
 }
 
 fn yielded(execution: &mut Execution, of: Of, now: Millis) {
+    let yields_max = execution.graph.limits().yields_in_a_row_max;
     let Some((seq, live)) = execution.live_mut(of.run, of.attempt) else { return };
     live.yields += 1;
-    if live.yields > YIELDS_IN_A_ROW_MAX {
-        let message = format!("the component asked {YIELDS_IN_A_ROW_MAX} times in a row to be called again at once");
-        return fail(execution, of.run, Reason::new(ReasonCode::PluginFault, message, now), now);
+    if live.yields > yields_max {
+        let message = format!("the component asked {yields_max} times in a row to be called again at once");
+        let reason = Reason::new(ReasonCode::PluginFault, message, now);
+        if live.stopping.is_some() {
+            return stopping(execution, of.run, &Outcome::Fatal(reason), now);
+        }
+        return ending::fail(execution, of.run, reason, now);
     }
     *seq += 1;
-    live.phase = Phase::Step { wake: Wake::Poll, retry: 0, scheduled_ms: now };
+    let call = if live.stopping.is_some() { Call::Cancel } else { Call::Step };
+    live.phase = Phase::Step { call, wake: Wake::Poll, retry: 0, scheduled_ms: now };
 }
 
-fn back_off(live: &mut Live, retry: u32, reason: &Reason, retry_after_ms: u64, jitter: u64, now: Millis) {
-    let doubling = RETRY_MS_FIRST.saturating_mul(1 << retry.saturating_sub(1).min(16)).min(RETRY_MS_MAX);
-    let wait = doubling.max(retry_after_ms.min(POLL_MS_MAX)) + doubling * jitter / 1_000;
+fn back_off(live: &mut Live, call: Call, retry: u32, why: (&Reason, u64), how: (Limits, u64), now: Millis) {
+    let ((reason, retry_after_ms), (limits, jitter)) = (why, how);
+    let doubling = limits.retry_ms_first.saturating_mul(1 << retry.saturating_sub(1).min(16)).min(limits.retry_ms_max);
+    let wait = doubling.max(retry_after_ms.min(limits.poll_ms_max)) + doubling * jitter / 1_000;
     let until_ms = now.saturating_add(wait);
-    live.phase = Phase::BackOff { until_ms, retry };
-    let message = format!("{}; attempt {retry} of {STEP_RETRIES_MAX} follows", reason.message);
+    live.phase = Phase::BackOff { call, until_ms, retry };
+    let message = format!("{}; attempt {retry} of {} follows", reason.message, limits.step_retries_max);
     live.reason =
         Some(Reason::new(ReasonCode::RetryBackOff, message, now).with(json!({"until": until_ms, "retry": retry, "cause": reason})));
 }
@@ -85,43 +103,48 @@ fn jitter(execution: &Execution, of: Of) -> u64 {
     text.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)) % 250
 }
 
-fn exhausted(reason: &Reason, now: Millis) -> Reason {
-    let message = format!("{}; {STEP_RETRIES_MAX} repetitions did not help", reason.message);
+fn exhausted(reason: &Reason, limits: Limits, now: Millis) -> Reason {
+    let message = format!("{}; {} repetitions did not help", reason.message, limits.step_retries_max);
     Reason::new(ReasonCode::RetriesExhausted, message, now).with(json!({"cause": reason}))
 }
 
 /// The answer of a stage whose time is over: an end counts, anything else is the time-out itself.
 fn last_word(execution: &mut Execution, run: usize, outcome: &Outcome, now: Millis) {
-    let said = match outcome {
-        Outcome::Succeeded => return execution.finish(run, Status::Succeeded, None, now),
-        Outcome::Fatal(reason) => return execution.finish(run, Status::Terminal, Some(reason.clone()), now),
-        Outcome::Skipped(reason) | Outcome::Canceled(reason) | Outcome::Failed { reason, .. } => Some(reason),
-        Outcome::Running { .. } | Outcome::Yielded | Outcome::Suspended { .. } => None,
-    };
-    let node = execution.graph.node(run);
-    let within = node.map(|node| node.timeout_ms).unwrap_or_default();
-    let message = match said {
-        Some(reason) => format!("it did not end within its time: {}", reason.message),
-        None => "it did not end within its time".to_owned(),
-    };
-    let said = said.map(|reason| json!(reason)).unwrap_or_default();
-    let reason = Reason::new(ReasonCode::StageTimedOut, message, now).with(json!({"timeoutMs": within, "said": said}));
-    if node.is_some_and(|node| node.succeed_on_timeout) {
-        return execution.finish(run, Status::Succeeded, Some(reason), now);
+    match outcome {
+        Outcome::Succeeded => ending::succeed(execution, run, None, now),
+        Outcome::Fatal(reason) => execution.finish(run, Status::Terminal, Some(reason.clone()), now),
+        Outcome::Skipped(reason) | Outcome::Canceled(reason) | Outcome::Failed { reason, .. } => {
+            ending::time_out(execution, run, Some(reason), now);
+        }
+        Outcome::Running { .. } | Outcome::Yielded | Outcome::Suspended { .. } | Outcome::Planned(_) => {
+            ending::time_out(execution, run, None, now);
+        }
     }
-    fail(execution, run, reason, now);
 }
 
-/// Ends a stage as failed, with the status that the pipeline's failure choice gives it.
-pub(crate) fn fail(execution: &mut Execution, run: usize, reason: Reason, now: Millis) {
-    let choice = execution.graph.node(run).map_or(FailureChoice::Halt, |node| node.failure);
-    let (status, code) = match choice {
-        FailureChoice::Halt => return execution.finish(run, Status::Terminal, Some(reason), now),
-        FailureChoice::StopBranch { .. } => (Status::Stopped, ReasonCode::BranchStopped),
-        FailureChoice::Ignore => (Status::FailedContinue, ReasonCode::FailureIgnored),
-    };
-    let cause = Reason { code: Code::Known(code), message: reason.message.clone(), data: json!({"cause": reason}), since: now };
-    execution.finish(run, status, Some(cause), now);
+/// The answer of a component that is stopping what it began: any end is the end, and a failure is said.
+fn stopping(execution: &mut Execution, run: usize, outcome: &Outcome, now: Millis) {
+    if let Outcome::Failed { reason, .. } | Outcome::Fatal(reason) = outcome
+        && let Some((_, live)) = execution.live_of(run)
+        && let Some(own) = live.stopping.as_mut().and_then(|stopping| stopping.ending.reason.as_mut())
+    {
+        own.message = format!("{}; what it began could not be stopped: {}", own.message, reason.message);
+    }
+    ending::stopped(execution, run, now);
+}
+
+/// What a planning call came to.
+fn planning(execution: &mut Execution, run: usize, part: Part, outcome: &Outcome, now: Millis) {
+    match outcome {
+        Outcome::Planned(nodes) => planned::apply(execution, run, part, nodes, now),
+        Outcome::Failed { reason, .. } | Outcome::Fatal(reason) | Outcome::Skipped(reason) | Outcome::Canceled(reason) => {
+            planned::failed(execution, run, part, reason.clone(), now);
+        }
+        Outcome::Running { .. } | Outcome::Yielded | Outcome::Suspended { .. } | Outcome::Succeeded => {
+            let reason = Reason::new(ReasonCode::PluginFault, "the component answered a plan with a step's outcome", now);
+            planned::failed(execution, run, part, reason, now);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +152,11 @@ mod tests {
     use super::*;
     use crate::on::testing::{apply, begun, choose, execution, reason, resolved, statuses, step, stepping};
     use crate::{Event, wake_at};
+    use model::pipeline::FailureChoice;
+
+    fn limits() -> Limits {
+        Limits::default()
+    }
 
     #[test]
     fn a_chain_runs_to_its_end() {
@@ -165,7 +193,7 @@ mod tests {
     #[test]
     fn polls_are_clamped() {
         let at = stepping(&execution(&[&[]]));
-        for (asked, got) in [(0, POLL_MS_MIN), (u64::MAX, POLL_MS_MAX)] {
+        for (asked, got) in [(0, limits().poll_ms_min), (u64::MAX, limits().poll_ms_max)] {
             let Some(until) = wake_at(&step(&at, 0, Outcome::Running { poll_after_ms: asked })) else { panic!("no wake") };
             assert_eq!(until, 1_000 + got);
         }
@@ -202,7 +230,7 @@ mod tests {
         let mut at = stepping(&execution(&[&[]]));
         let failed = || Outcome::Failed { reason: reason(), retryable: true, retry_after_ms: None };
         let mut last = 0;
-        for retry in 0..STEP_RETRIES_MAX {
+        for retry in 0..limits().step_retries_max {
             at = apply(&at, &Event::Stepped { run: 0, attempt: 1, seq: 0, retry, outcome: failed() });
             let until = wake_at(&at).unwrap();
             assert!(until - 1_000 > last, "each wait is longer");
@@ -210,7 +238,7 @@ mod tests {
             assert_eq!(crate::decide(&at, &Event::Tick, until - 1).unwrap().execution, at, "not before its time");
             at = crate::decide(&at, &Event::Tick, until).unwrap().execution;
         }
-        at = apply(&at, &Event::Stepped { run: 0, attempt: 1, seq: 0, retry: STEP_RETRIES_MAX, outcome: failed() });
+        at = apply(&at, &Event::Stepped { run: 0, attempt: 1, seq: 0, retry: limits().step_retries_max, outcome: failed() });
         assert_eq!(at.status, Status::Terminal);
         assert!(at.run(0).unwrap().reason().unwrap().is(ReasonCode::RetriesExhausted));
     }
@@ -218,7 +246,7 @@ mod tests {
     #[test]
     fn endless_yields_are_stopped() {
         let mut at = stepping(&execution(&[&[]]));
-        for _ in 0..YIELDS_IN_A_ROW_MAX {
+        for _ in 0..limits().yields_in_a_row_max {
             at = step(&at, 0, Outcome::Yielded);
             assert_eq!(at.status, Status::Running);
         }

@@ -12,18 +12,28 @@ const NOW: u64 = 1_000;
 
 /// An execution of a graph given by the requisites of each node.
 pub(crate) fn execution(requisites: &[&[usize]]) -> Execution {
-    let nodes = requisites.iter().enumerate().map(|(i, requisites)| Node {
-        ref_id: RefId::parse(i.to_string()).unwrap(),
-        requisites: requisites.to_vec(),
-        timeout_ms: TIMEOUT_MS,
-        succeed_on_timeout: false,
-        failure: FailureChoice::Halt,
-    });
+    let nodes = requisites.iter().enumerate().map(|(i, requisites)| node(&i.to_string(), requisites));
     let graph = Graph::new(nodes.collect()).unwrap();
     Execution::new(ExecutionId::parse("x1").unwrap(), Arc::new(graph), 0)
 }
 
-fn with_nodes(mut execution: Execution, change: impl Fn(&mut Node)) -> Execution {
+/// A plain stage.
+pub(crate) fn node(ref_id: &str, requisites: &[usize]) -> Node {
+    Node {
+        ref_id: RefId::parse(ref_id).unwrap(),
+        requisites: requisites.to_vec(),
+        timeout_ms: TIMEOUT_MS,
+        succeed_on_timeout: false,
+        failure: FailureChoice::Halt,
+        parent: None,
+        plans: false,
+        compensates: false,
+        siblings_continue: false,
+        may_skip: false,
+    }
+}
+
+pub(crate) fn with_nodes(mut execution: Execution, change: impl Fn(&mut Node)) -> Execution {
     let mut nodes = execution.graph.nodes().to_vec();
     nodes.iter_mut().for_each(change);
     execution.graph = Arc::new(Graph::new(nodes).unwrap());

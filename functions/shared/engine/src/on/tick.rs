@@ -1,36 +1,77 @@
 //! Time passed: polls, waits, retries and time-outs that are due.
 
+use crate::advance;
+use crate::ending::{self, stop};
 use crate::event::Wake;
-use crate::state::{Execution, Phase, RunState};
+use crate::state::{Call, Ending, Execution, Phase, RunState};
 use model::Millis;
+use model::reason::{Reason, ReasonCode};
+use model::status::Status;
+use serde_json::json;
 
 pub(crate) fn apply(execution: &mut Execution, now: Millis) {
-    for stage in &mut execution.runs {
-        let RunState::Live(live) = &mut stage.state else { continue };
-        if live.deadline_ms <= now && !live.timed_out && live.phase != Phase::Resolve {
-            live.timed_out = true;
+    if execution.paused.is_some() || expired(execution, now) {
+        return;
+    }
+    for run in 0..execution.runs.len() {
+        let Some(live) = execution.run(run).and_then(|stage| stage.live()) else { continue };
+        if live.stopping.as_ref().is_some_and(|stopping| stopping.until_ms <= now) {
+            ending::stop_overdue(execution, run, now);
+        } else if execution.deadline_ms(live).is_some_and(|deadline| deadline <= now) {
+            out_of_time(execution, run, now);
+        } else {
+            wake(execution, run, now);
+        }
+    }
+}
+
+/// Ends an execution that should have begun by now and has not.
+pub(crate) fn expired(execution: &mut Execution, now: Millis) -> bool {
+    let Some(start_by_ms) = execution.start_by_ms.filter(|by| execution.status == Status::NotStarted && *by < now) else {
+        return false;
+    };
+    let data = json!({"startBy": start_by_ms, "queued": execution.queued});
+    let reason = Reason::new(ReasonCode::StartTimeExpired, "it had not begun when the time for that was over", now).with(data);
+    advance::end(execution, Status::Canceled, Some(reason), now);
+    true
+}
+
+/// A stage's time is over: its component may say how it ends, its parts are stopped, a plan is not waited for.
+fn out_of_time(execution: &mut Execution, run: usize, now: Millis) {
+    let Some((_, live)) = execution.live_of(run) else { return };
+    live.timed_out = true;
+    match live.phase.clone() {
+        Phase::Step { call: Call::Plan(_), .. } | Phase::BackOff { call: Call::Plan(_), .. } => ending::time_out(execution, run, None, now),
+        Phase::Children { .. } => {
+            let message = "the stage that it is a part of ran out of time";
+            let parts: Vec<usize> = execution.children(run, None).collect();
+            for part in parts {
+                let reason = Some(Reason::new(ReasonCode::CanceledByFailure, message, now));
+                stop(execution, part, Ending { status: Status::Canceled, reason }, now);
+            }
+        }
+        _ => execution.schedule(run, Call::Step, Wake::TimedOut, now),
+    }
+}
+
+/// What a live stage waited for has come.
+fn wake(execution: &mut Execution, run: usize, now: Millis) {
+    let Some(RunState::Live(live)) = execution.runs.get_mut(run).map(|stage| &mut stage.state) else { return };
+    let call = if live.stopping.is_some() { Call::Cancel } else { Call::Step };
+    match &live.phase {
+        Phase::Wait { until_ms } | Phase::Suspended { until_ms: Some(until_ms), .. } if *until_ms <= now => {
+            execution.schedule(run, call, Wake::Poll, now);
+        }
+        Phase::BackOff { until_ms, retry, call } if *until_ms <= now => {
+            let (call, retry) = (*call, *retry);
+            live.phase = Phase::Step { call, wake: Wake::Retry(retry), retry, scheduled_ms: now };
             live.reason = None;
-            live.phase = Phase::Step { wake: Wake::TimedOut, retry: 0, scheduled_ms: now };
-            stage.seq += 1;
-            continue;
         }
-        match &live.phase {
-            Phase::Wait { until_ms } if *until_ms <= now => {
-                live.phase = Phase::Step { wake: Wake::Poll, retry: 0, scheduled_ms: now };
-                stage.seq += 1;
-            }
-            Phase::Suspended { until_ms: Some(until_ms), .. } if *until_ms <= now => {
-                live.phase = Phase::Step { wake: Wake::Poll, retry: 0, scheduled_ms: now };
-                live.reason = None;
-                stage.seq += 1;
-            }
-            Phase::BackOff { until_ms, retry } if *until_ms <= now => {
-                let retry = *retry;
-                live.phase = Phase::Step { wake: Wake::Retry(retry), retry, scheduled_ms: now };
-                live.reason = None;
-            }
-            Phase::Resolve | Phase::Step { .. } | Phase::Wait { .. } | Phase::Suspended { .. } | Phase::BackOff { .. } => {}
+        Phase::Window { until_ms } if *until_ms <= now => {
+            live.phase = Phase::Resolve;
+            live.reason = None;
         }
+        _ => {}
     }
 }
 

@@ -5,10 +5,11 @@ use super::held::Held;
 use super::journal::{self, Journal, Of};
 use crate::accounts;
 use crate::error::AppError;
+use crate::execution::children::Children;
 use crate::execution::plan::PlannedStage;
 use crate::execution::scope::{StageScope, read};
-use crate::ports::{ClusterError, Export, NoExecutions, RunInfo, StepCall, StepFault, StepMode, Wake};
-use engine::Effect;
+use crate::ports::{ClusterError, Export, RunInfo, StepCall, StepFault, StepMode, Wake};
+use engine::{Call, Effect};
 use futures::FutureExt;
 use futures::future::{self, BoxFuture};
 use sha2::{Digest, Sha256};
@@ -16,14 +17,14 @@ use std::sync::Arc;
 
 /// Gathers everything for a step. The inner error is a fault of the step itself and goes through the engine as one.
 pub(crate) async fn prepare(held: &Held, effect: &Effect) -> Result<Result<StepCall, StepFault>, Stop> {
-    let Effect::Step { run, attempt, seq, retry, wake, scheduled_ms, deadline_ms } = effect else {
+    let Effect::Step { run, attempt, seq, retry, call, wake, scheduled_ms, deadline_ms } = effect else {
         return Ok(Err(StepFault::Unavailable("not a step".to_owned())));
     };
     let (Some(stage), Some(data)) = (held.plan.stages.get(*run), held.stages.get(*run)) else {
         return Ok(Err(StepFault::Component("the plan has no such stage".to_owned())));
     };
     let ports = &held.ports;
-    let scope = StageScope::gather(&held.id, &held.plan, *run, &held.stages, ports.blobs.as_ref()).await?;
+    let scope = StageScope::gather(&held.meta.execution, &held.plan, *run, &held.stages, ports.blobs.as_ref()).await?;
     let into = journal::Into {
         table: ports.table.clone(),
         blobs: ports.blobs.clone(),
@@ -34,13 +35,14 @@ pub(crate) async fn prepare(held: &Held, effect: &Effect) -> Result<Result<StepC
     let journal = Journal::open(into, &held.id, Of { run: *run, attempt: *attempt, seq: *seq, retry: *retry }).await?;
     let accounts = accounts::open_for(ports.table.as_ref(), ports.sealer.as_ref(), &held.meta.application).await?;
     let params = read(ports.blobs.as_ref(), &data.settings).await?;
+    let scope = Arc::new(scope);
     Ok(Ok(StepCall {
         cwasm_sha256: stage.component.cwasm_sha256.clone(),
         checkpoint_schemas: stage.component.checkpoint_schemas.clone(),
         grant: stage.component.grant.clone(),
         limits: stage.component.limits,
-        export: Export::Step,
-        info: info(held, stage, *attempt, *deadline_ms),
+        export: export(held, *run, *call),
+        info: info(held, stage, *attempt, deadline_ms.unwrap_or_default()),
         params: params.to_string(),
         mode: StepMode::Execute,
         wake: outside(wake),
@@ -50,10 +52,22 @@ pub(crate) async fn prepare(held: &Held, effect: &Effect) -> Result<Result<StepC
         seed: seed(held.id.as_str(), *run, *attempt, *seq, *retry),
         accounts,
         cluster: ports.cluster.clone(),
-        executions: Arc::new(NoExecutions),
-        scope: Arc::new(scope),
+        executions: Arc::new(Children::of(held, *run, *attempt, scope.clone())),
+        scope,
         journal: Arc::new(journal),
     }))
+}
+
+fn export(held: &Held, run: usize, call: Call) -> Export {
+    match call {
+        Call::Step => Export::Step,
+        Call::Plan(part) => Export::Plan(part),
+        Call::Cancel => {
+            let live = held.meta.execution.run(run).and_then(|stage| stage.live());
+            let reason = live.and_then(|live| live.stopping.as_ref()).and_then(|stopping| stopping.ending.reason.as_ref());
+            Export::Cancel(reason.map(|reason| reason.message.clone()).unwrap_or_default())
+        }
+    }
 }
 
 fn info(held: &Held, stage: &PlannedStage, attempt: u32, deadline_ms: u64) -> RunInfo {
@@ -83,7 +97,7 @@ fn outside(wake: &engine::Wake) -> Wake {
 }
 
 /// The step's only randomness: the same for the same step, unguessable from another execution's.
-fn seed(id: &str, run: usize, attempt: u32, seq: u32, retry: u32) -> u64 {
+pub(crate) fn seed(id: &str, run: usize, attempt: u32, seq: u32, retry: u32) -> u64 {
     let digest = Sha256::digest(format!("{id}#{run}#{attempt}#{seq}#{retry}"));
     digest.iter().take(8).fold(0, |seed, byte| (seed << 8) | u64::from(*byte))
 }

@@ -1,7 +1,7 @@
 //! The commit: one transaction a transition, with everything that lists and followers need.
 
 use super::held::Held;
-use super::{LEASE_MS, Stop};
+use super::{COMMITS_MAX, Stop};
 use crate::error::AppError;
 use crate::execution::keys;
 use crate::execution::start::{meta_item, order_row};
@@ -16,25 +16,48 @@ const LOG_INLINE_BYTES_MAX: usize = 64 << 10;
 const LOOKS_MAX: u32 = 5;
 
 impl Held {
-    /// Commits what changed since the last commit, if anything did.
-    pub(crate) async fn commit(&mut self, now: Millis) -> Result<(), Stop> {
-        if !self.changed && self.consumed.is_empty() && self.dirty.is_empty() {
-            return Ok(());
+    /// Commits what changed since the last commit, if anything did, with what follows from it elsewhere. What stands elsewhere may
+    /// change meanwhile; then it is looked at again.
+    pub(crate) async fn commit_as_it_stands(&mut self, now: Millis) -> Result<(), Stop> {
+        for _ in 0..COMMITS_MAX {
+            self.meet_children(now).await?;
+            if self.commit(now).await? {
+                return Ok(());
+            }
+        }
+        Err(AppError::Unavailable("what the commit depends on changes faster than it can be read".to_owned()).into())
+    }
+
+    /// False when something beside the execution had changed, and nothing was written.
+    async fn commit(&mut self, now: Millis) -> Result<bool, Stop> {
+        if !self.changed && self.consumed.is_empty() && self.dirty.is_empty() && self.meta.supersedes.is_empty() {
+            return Ok(true);
+        }
+        if self.grown {
+            // The blob first: a reference without one cannot happen.
+            self.meta.plan = self.plan.store(self.ports.blobs.as_ref()).await?;
         }
         let mut meta = self.meta.clone();
         meta.execution.version += 1;
         meta.takes = 0;
-        meta.lease_until_ms = now + LEASE_MS;
+        meta.lease_until_ms = now + self.ports.limits.lease_ms;
         meta.commit_id = format!("{}-{}", meta.fence, meta.execution.version);
         let ended = meta.execution.status.is_complete();
         if ended {
             meta.fence = String::new();
             meta.lease_until_ms = 0;
         }
-        let writes = self.writes(&meta, now).await?;
-        self.transact(writes, &meta.commit_id).await?;
+        let foreign = self.foreign(&meta, now).await?;
+        meta.supersedes.drain(..foreign.told.min(meta.supersedes.len()));
+        let writes = self.writes(&meta, foreign.writes, now).await?;
+        if !self.transact(writes, &meta.commit_id).await? {
+            return Ok(false);
+        }
         self.committed(meta, ended);
-        Ok(())
+        for hint in foreign.hints {
+            self.ports.queue.hint(hint, 0).await;
+        }
+        Ok(true)
     }
 
     fn committed(&mut self, meta: Meta, ended: bool) {
@@ -42,6 +65,8 @@ impl Held {
         self.meta = meta;
         self.before = self.meta.execution.clone();
         self.changed = false;
+        self.grown = false;
+        self.subscribe.clear();
         self.dirty.clear();
         self.consumed.clear();
         self.forget.clear();
@@ -57,10 +82,13 @@ impl Held {
         }
     }
 
-    async fn writes(&mut self, meta: &Meta, now: Millis) -> Result<Vec<Write>, Stop> {
+    /// META stands first: [`Held::transact`] reads the places of what did not hold.
+    async fn writes(&mut self, meta: &Meta, foreign: Vec<Write>, now: Millis) -> Result<Vec<Write>, Stop> {
         let mut writes = vec![Write::Put(meta_item(meta)?, vec![Condition::Revision(self.revision)])];
+        writes.extend(foreign);
         for run in &self.dirty {
-            if let Some(data) = self.stages.get(*run) {
+            if let Some(data) = self.stages.get_mut(*run) {
+                data.attempt = meta.execution.run(*run).map_or(1, |stage| stage.attempt);
                 writes.push(Write::Put(item(keys::stage(&self.id, *run), data)?, vec![]));
             }
         }
@@ -72,6 +100,7 @@ impl Held {
         if (self.before.status, &self.before.reason) != (meta.execution.status, &meta.execution.reason) {
             writes.extend(views(self.ports.table.as_ref(), meta).await?);
         }
+        debug_assert!(writes.len() <= ITEMS_A_COMMIT_MAX, "a commit of {} items", writes.len());
         let room = ITEMS_A_COMMIT_MAX.saturating_sub(writes.len());
         writes.extend(self.forget.iter().take(room).map(|key| Write::Delete(key.clone(), vec![])));
         Ok(writes)
@@ -107,25 +136,28 @@ impl Held {
         list
     }
 
-    /// Writes; an unknown answer is looked up until it is known.
-    async fn transact(&mut self, writes: Vec<Write>, commit_id: &str) -> Result<(), Stop> {
+    /// Writes; an unknown answer is looked up until it is known. False when only something beside the execution had changed.
+    async fn transact(&mut self, writes: Vec<Write>, commit_id: &str) -> Result<bool, Stop> {
         let transaction = Transaction { writes, token: Some(commit_id.to_owned()) };
         for _ in 0..LOOKS_MAX {
             let error = match self.ports.table.transact(transaction.clone()).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(true),
                 Err(error) => error,
             };
             match error {
-                TransactError::Conflict(_) => {
+                TransactError::Conflict(places) => {
                     if self.stands(commit_id).await? {
-                        return Ok(());
+                        return Ok(true);
+                    }
+                    if !places.contains(&0) {
+                        return Ok(false);
                     }
                     self.abandon();
                     return Err(Stop::Fenced);
                 }
                 TransactError::Unknown(_) => {
                     if self.stands(commit_id).await? {
-                        return Ok(());
+                        return Ok(true);
                     }
                 }
                 TransactError::Invalid(_) | TransactError::Unavailable(_) => return Err(error.into()),
@@ -141,7 +173,7 @@ impl Held {
 }
 
 /// The rows that lists show, with the execution's status as it is now.
-pub(crate) async fn views(table: &dyn Table, meta: &Meta) -> Result<Vec<Write>, AppError> {
+pub(in crate::execution) async fn views(table: &dyn Table, meta: &Meta) -> Result<Vec<Write>, AppError> {
     let execution = &meta.execution;
     let mut writes = Vec::new();
     let lists = [keys::of_pipeline(&meta.pipeline, &execution.id), keys::of_application(&meta.application.key(), &execution.id)];

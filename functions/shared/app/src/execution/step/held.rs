@@ -1,15 +1,16 @@
 //! An execution in a worker's hands: what was loaded, what changed since the last commit, and the right to commit it.
 
 use super::outcome;
-use super::{Came, LEASE_MS, Ports, Rest, Stop, TAKES_MAX, event_of};
+use super::{Came, Ports, Rest, Stop, child_signal, event_of};
 use crate::error::AppError;
 use crate::execution::keys;
 use crate::execution::plan::Plan;
+use crate::execution::restart;
 use crate::execution::start::meta_item;
 use crate::execution::stored::{Answer, EventVerdict, Inbound, LogEntry, Meta, Outside, StageData};
-use crate::ports::{Condition, Query, TransactError, Transaction, Write};
+use crate::ports::{Condition, Query, Table, TransactError, Transaction, Write};
 use crate::record::{decode, load};
-use engine::{Effect, Event, decide, wake_at, wanted};
+use engine::{Effect, Event, Phase, decide, wake_at, wanted};
 use model::Millis;
 use model::id::ExecutionId;
 use model::reason::{Reason, ReasonCode};
@@ -47,6 +48,10 @@ pub(crate) struct Held {
     pub(crate) traces: super::journal::Traces,
     /// The execution as it was committed last.
     pub(crate) before: engine::Execution,
+    /// The plan grew since the last commit.
+    pub(crate) grown: bool,
+    /// Subscriptions that the next commit makes, by stage run.
+    pub(crate) subscribe: Vec<(usize, ExecutionId)>,
 }
 
 /// What became of an attempt to take an execution.
@@ -65,7 +70,7 @@ impl Held {
             return Ok(Taken::Not(Rest::Ended));
         }
         let now = ports.clock.now_ms();
-        let dead = ports.alone_since_ms.is_some_and(|since| meta.lease_until_ms.saturating_sub(LEASE_MS) < since);
+        let dead = ports.alone_since_ms.is_some_and(|since| meta.lease_until_ms.saturating_sub(ports.limits.lease_ms) < since);
         if !meta.fence.is_empty() && meta.lease_until_ms > now && !dead {
             return Ok(Taken::Not(Rest::Busy));
         }
@@ -75,12 +80,12 @@ impl Held {
             Err(other) => return Err(other),
         };
         meta.execution.graph = plan.graph()?;
-        if meta.takes >= TAKES_MAX {
-            let message = format!("{TAKES_MAX} workers died on it one after another without a single commit");
+        if meta.takes >= ports.limits.takes_max {
+            let message = format!("{} workers died on it one after another without a single commit", meta.takes);
             return park(ports, meta, revision, ReasonCode::OrchestratorCrash, &message).await;
         }
         meta.fence = ports.entropy.ulid(now);
-        meta.lease_until_ms = now + LEASE_MS;
+        meta.lease_until_ms = now + ports.limits.lease_ms;
         meta.takes += 1;
         let put = Write::Put(meta_item(&meta)?, vec![Condition::Revision(revision)]);
         match ports.table.transact(Transaction::of(vec![put])).await {
@@ -88,7 +93,7 @@ impl Held {
             Err(TransactError::Conflict(_)) => return Ok(Taken::Not(Rest::Busy)),
             Err(other) => return Err(other.into()),
         }
-        let stages = load_stages(ports, id, plan.stages.len()).await?;
+        let stages = load_stages(ports.table.as_ref(), &meta.execution, plan.stages.len()).await?;
         let before = meta.execution.clone();
         Ok(Taken::Mine(Box::new(Self {
             ports: ports.clone(),
@@ -105,6 +110,8 @@ impl Held {
             forget: Vec::new(),
             traces: super::journal::Traces::default(),
             before,
+            grown: false,
+            subscribe: Vec::new(),
         })))
     }
 
@@ -128,11 +135,21 @@ impl Held {
                 }
                 let outcome = outcome::take(self, run, attempt, result, now).await?;
                 self.fold(&Event::Stepped { run, attempt, seq, retry, outcome }, now);
+                self.same_stages();
             }
             Came::Changed { run, attempt, seq } => self.fold(&Event::Changed { run, attempt, seq }, now),
             Came::Inbox | Came::Timer => {}
         }
         Ok(())
+    }
+
+    /// The plan holds exactly the stages that the execution has, whatever the engine made of those that were planned.
+    fn same_stages(&mut self) {
+        let count = self.meta.execution.runs.len();
+        if self.plan.stages.len() > count {
+            Arc::make_mut(&mut self.plan).stages.truncate(count);
+            self.stages.truncate(count);
+        }
     }
 
     /// Folds what people sent. True when there may be more.
@@ -149,21 +166,55 @@ impl Held {
     }
 
     fn consume(&mut self, inbound: &Inbound, now: Millis) {
-        let stale =
-            matches!(&inbound.what, Outside::Signal { run, seq, .. } if self.meta.execution.run(*run).is_none_or(|r| r.seq != *seq));
-        let decision = if stale { None } else { Some(decide(&self.meta.execution, &event_of(&inbound.what, &inbound.sender), now)) };
+        let decision =
+            if self.is_stale(inbound) { None } else { Some(decide(&self.meta.execution, &event_of(&inbound.what, &inbound.sender), now)) };
         let (verdict, message) = match decision {
             Some(Ok(decision)) => {
                 self.changed |= decision.changed;
-                self.meta.execution = decision.execution;
-                self.remember_answer(inbound);
+                let before = std::mem::replace(&mut self.meta.execution, decision.execution);
+                self.remember(inbound, &before, now);
                 ("applied".to_owned(), String::new())
             }
             Some(Err(refusal)) => (refusal.code.to_owned(), refusal.message),
-            None => ("superseded".to_owned(), "the stage had been answered already, or its time was over".to_owned()),
+            None => ("superseded".to_owned(), "the stage had been answered already, its time was over, or it was started again".to_owned()),
         };
         self.log.verdicts.push(EventVerdict { id: inbound.id.clone(), sender: inbound.sender.clone(), verdict, message });
         self.consumed.push(inbound.id.clone());
+    }
+
+    /// Meant for what is no more: another step, another attempt, another generation.
+    fn is_stale(&self, inbound: &Inbound) -> bool {
+        let execution = &self.meta.execution;
+        let earlier = inbound.generation.is_some_and(|generation| generation != execution.generation);
+        earlier
+            || match &inbound.what {
+                Outside::Signal { run, attempt, seq, .. } => execution.run(*run).is_none_or(|r| r.attempt != *attempt || r.seq != *seq),
+                Outside::ChildEnded { run, attempt, child, .. } => {
+                    let waits = matches!(execution.run(*run).and_then(|r| r.live()).map(|live| &live.phase),
+                        Some(Phase::Suspended { signals, .. }) if signals.contains(&child_signal(child)));
+                    !waits || execution.run(*run).is_none_or(|r| r.attempt != *attempt)
+                }
+                _ => false,
+            }
+    }
+
+    /// What stands beside the execution follows it.
+    fn remember(&mut self, inbound: &Inbound, before: &engine::Execution, now: Millis) {
+        match &inbound.what {
+            Outside::Restart { run } => {
+                let plan = self.plan.clone();
+                restart::note(&mut self.meta, before, &plan, *run, &inbound.sender, now);
+                for (at, stage) in self.meta.execution.runs.iter().enumerate() {
+                    if before.run(at).is_some_and(|was| was.attempt != stage.attempt)
+                        && let Some(data) = self.stages.get_mut(at)
+                    {
+                        *data = StageData::default();
+                    }
+                }
+            }
+            Outside::Granted { superseded } => self.meta.supersedes.extend(superseded.iter().cloned()),
+            _ => self.remember_answer(inbound),
+        }
     }
 
     fn remember_answer(&mut self, inbound: &Inbound) {
@@ -183,18 +234,18 @@ impl Held {
     /// When something must be done even if nothing comes in: a timer, the lease, the end of lingering or of the budget.
     pub(crate) fn next_look(&self, now: Millis, linger_until: Millis, budget_until: Option<Millis>) -> Millis {
         let timers = wake_at(&self.meta.execution).filter(|at| *at > now);
-        let lease = self.meta.lease_until_ms.saturating_sub(LEASE_MS / 2).max(now + 1);
+        let lease = self.meta.lease_until_ms.saturating_sub(self.ports.limits.lease_ms / 2).max(now + 1);
         let linger = Some(linger_until).filter(|at| *at > now);
         [timers, Some(lease), linger, budget_until.filter(|at| *at > now)].into_iter().flatten().min().unwrap_or(lease)
     }
 
     /// Extends the lease when half of it is over.
     pub(crate) async fn keep_lease(&mut self, now: Millis) -> Result<(), Stop> {
-        if self.meta.lease_until_ms.saturating_sub(now) > LEASE_MS / 2 {
+        if self.meta.lease_until_ms.saturating_sub(now) > self.ports.limits.lease_ms / 2 {
             return Ok(());
         }
         let mut meta = Meta { execution: self.before.clone(), ..self.meta.clone() };
-        meta.lease_until_ms = now + LEASE_MS;
+        meta.lease_until_ms = now + self.ports.limits.lease_ms;
         self.write_meta(&meta).await?;
         self.meta.lease_until_ms = meta.lease_until_ms;
         Ok(())
@@ -239,15 +290,22 @@ impl Held {
     }
 }
 
-async fn load_stages(ports: &Ports, id: &ExecutionId, count: usize) -> Result<Vec<StageData>, AppError> {
+/// What the stage runs of an execution hold, by position; what an earlier attempt left counts for nothing.
+pub(in crate::execution) async fn load_stages(
+    table: &dyn Table,
+    execution: &engine::Execution,
+    count: usize,
+) -> Result<Vec<StageData>, AppError> {
     let mut stages = vec![StageData::default(); count];
-    let mut query = Query::prefix(keys::partition(id), "ST#", STAGES_PAGE);
+    let mut query = Query::prefix(keys::partition(&execution.id), "ST#", STAGES_PAGE);
     loop {
-        let page = ports.table.query(&query).await?;
+        let page = table.query(&query).await?;
         for item in &page.items {
-            let run = item.key.sort.strip_prefix("ST#").and_then(|n| n.parse::<usize>().ok());
-            if let Some(slot) = run.and_then(|run| stages.get_mut(run)) {
-                *slot = decode(&item.body)?;
+            let Some(run) = item.key.sort.strip_prefix("ST#").and_then(|n| n.parse::<usize>().ok()) else { continue };
+            let data: StageData = decode(&item.body)?;
+            let current = execution.run(run).is_some_and(|stage| stage.attempt == data.attempt.max(1));
+            if let Some(slot) = stages.get_mut(run).filter(|_| current) {
+                *slot = data;
             }
         }
         match page.next {

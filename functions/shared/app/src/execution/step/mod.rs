@@ -7,31 +7,33 @@
 mod call;
 mod commit;
 mod flight;
+mod foreign;
 mod held;
 mod journal;
 mod outcome;
+mod planned;
 mod resolve;
 
+use super::epilogue;
 use super::stored::Outside;
 use crate::error::AppError;
+use crate::limits::Limits;
 use crate::ports::{Blobs, Changes, Clock, Cluster, Entropy, Hint, Queue, Sealer, StageHost, Table};
 use async_trait::async_trait;
+pub(super) use commit::views;
 use engine::{Event, wake_at};
 use flight::{Came, Flights};
-use held::{Held, Taken};
+use held::Taken;
+pub(super) use held::{Held, load_stages};
 use model::Millis;
 use model::id::ExecutionId;
 use model::status::Status;
 use std::sync::Arc;
 
-/// How long a worker may be silent before another one may take over.
-pub const LEASE_MS: Millis = 30_000;
-/// A worker with nothing but watches rests after this and comes back by the poll.
-pub const LINGER_MS_MAX: Millis = 60_000;
-/// An execution that was taken so often without a commit is parked.
-pub const TAKES_MAX: u32 = 5;
 /// Stages that are resolved in one commit; the rest follow in the next.
-const RESOLVES_A_COMMIT_MAX: usize = 30;
+const RESOLVES_A_COMMIT_MAX: usize = 25;
+/// How often a commit is made again because what stands beside the execution changed: its pipeline's slots, a child that ended.
+const COMMITS_MAX: u32 = 100;
 /// Things that came in and are folded into one commit.
 const CAME_A_COMMIT_MAX: usize = 16;
 /// Longest delay that a hint can have.
@@ -58,8 +60,30 @@ pub struct Ports {
     pub host: Arc<dyn StageHost>,
     /// Clusters.
     pub cluster: Arc<dyn Cluster>,
+    /// What the installation allows.
+    pub limits: Arc<Limits>,
     /// Since when this process is the only one that can reach the store, if it is: leases from before are of the dead.
     pub alone_since_ms: Option<Millis>,
+}
+
+impl Ports {
+    /// What a start needs of them.
+    #[must_use]
+    pub fn start(&self) -> super::start::Ports<'_> {
+        super::start::Ports {
+            table: self.table.as_ref(),
+            blobs: self.blobs.as_ref(),
+            queue: self.queue.as_ref(),
+            changes: self.changes.as_ref(),
+            clock: self.clock.as_ref(),
+            entropy: self.entropy.as_ref(),
+            limits: &self.limits,
+        }
+    }
+
+    fn epilogue(&self) -> epilogue::Ports<'_> {
+        epilogue::Ports { table: self.table.as_ref(), clock: self.clock.as_ref() }
+    }
 }
 
 /// Tells a worker that something was put into the execution's inbox.
@@ -102,6 +126,10 @@ pub async fn advance(ports: &Ports, id: &ExecutionId, inbox: &dyn Inbox, budget:
     loop {
         let mut held = match Held::take(ports, id).await? {
             Taken::Mine(held) => *held,
+            Taken::Not(Rest::Ended) => {
+                epilogue::run(&ports.epilogue(), id).await?;
+                return Ok(Rest::Ended);
+            }
             Taken::Not(rest) => return Ok(rest),
         };
         match drive(&mut held, inbox, budget).await {
@@ -112,7 +140,10 @@ pub async fn advance(ports: &Ports, id: &ExecutionId, inbox: &dyn Inbox, budget:
                 }
                 // Something came in between the last look and the release: take it again.
             }
-            Ok(Some(rest)) => return Ok(rest),
+            Ok(Some(rest)) => {
+                epilogue::answer(&ports.epilogue(), &held.meta.execution).await?;
+                return Ok(rest);
+            }
             Ok(None) | Err(Stop::Fenced) => return Ok(Rest::Fenced),
             Err(Stop::Failed(error)) => {
                 held.abandon();
@@ -152,9 +183,6 @@ async fn drive(held: &mut Held, inbox: &dyn Inbox, budget: Budget) -> Result<Opt
     let mut came: Vec<Came> = Vec::new();
     loop {
         let now = clock.now_ms();
-        if held.meta.execution.status == Status::NotStarted {
-            held.fold(&Event::Begin, now);
-        }
         for one in came.drain(..) {
             held.arrived(one, now).await?;
         }
@@ -162,8 +190,11 @@ async fn drive(held: &mut Held, inbox: &dyn Inbox, budget: Budget) -> Result<Opt
             look = held.read_inbox(now).await?;
         }
         held.fold(&Event::Tick, now);
+        if held.meta.execution.status == Status::NotStarted {
+            held.fold(&Event::Begin, now);
+        }
         held.resolve_some(now).await?;
-        held.commit(now).await?;
+        held.commit_as_it_stands(now).await?;
         if held.meta.execution.status.is_complete() {
             return Ok(Some(Rest::Ended));
         }
@@ -171,7 +202,7 @@ async fn drive(held: &mut Held, inbox: &dyn Inbox, budget: Budget) -> Result<Opt
         if flights.has_steps() {
             busy_since = now;
         }
-        let more = look || held.wants_resolving();
+        let more = look || held.wants_resolving() || !held.meta.supersedes.is_empty();
         let linger = now.saturating_sub(busy_since) >= budget.linger_ms_max;
         let spent = inbox.closing() || budget.until_ms.is_some_and(|until| now >= until);
         if !more && !flights.has_steps() && (!flights.has_watches() || linger || spent) {
@@ -186,10 +217,28 @@ async fn drive(held: &mut Held, inbox: &dyn Inbox, budget: Budget) -> Result<Opt
     }
 }
 
-/// The engine's event for something that people sent.
+/// The signal with which the end of an execution reaches the stage that waits for it.
+pub(crate) fn child_signal(child: &ExecutionId) -> String {
+    format!("execution:{child}")
+}
+
+/// The engine's event for something that people or other executions sent.
 fn event_of(what: &Outside, sender: &str) -> Event {
     match what {
         Outside::Cancel(cancel) => Event::Cancel(cancel.clone()),
+        Outside::Pause(by) => Event::Pause(by.clone()),
+        Outside::Resume => Event::Resume,
+        Outside::Restart { run } => Event::Restart { run: *run },
+        Outside::Skip { run, by } => Event::Skip { run: *run, by: by.clone() },
+        Outside::SkipWindow { run } => Event::SkipWindow { run: *run },
+        Outside::Granted { .. } => Event::Granted,
+        Outside::Superseded { by } => Event::Superseded { by: by.clone() },
+        Outside::ChildEnded { run, child, status, .. } => Event::Signal {
+            run: *run,
+            name: child_signal(child),
+            sender: sender.to_owned(),
+            body: serde_json::json!({"execution": child, "status": status}).to_string(),
+        },
         Outside::Signal { run, name, body, .. } => {
             Event::Signal { run: *run, name: name.clone(), sender: sender.to_owned(), body: body.clone() }
         }

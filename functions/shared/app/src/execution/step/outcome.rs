@@ -1,10 +1,11 @@
 //! What a step came back with: the part that the engine sees, and the part that is kept for people and later stages.
 
 use super::held::Held;
-use super::{Stop, journal};
+use super::{Stop, journal, planned};
 use crate::error::AppError;
 use crate::execution::scope::keep;
 use crate::execution::stored::{Progress, StageLine, object};
+use crate::limits::RESULTS_BYTES_MAX;
 use crate::ports::{LogLevel, LogLine, SignalSpec, StepEnd, StepFailure, StepFault, StepReport, StepResults};
 use engine::Outcome;
 use model::Millis;
@@ -59,6 +60,9 @@ async fn reported(held: &mut Held, run: usize, attempt: u32, report: StepReport,
             Ok(outcome)
         }
         StepEnd::Succeeded(results) => {
+            if let Some(refused) = too_large(&results, now) {
+                return Ok(refused);
+            }
             leave(held, run, results).await?;
             Ok(Outcome::Succeeded)
         }
@@ -72,10 +76,7 @@ async fn reported(held: &mut Held, run: usize, attempt: u32, report: StepReport,
             leave(held, run, results).await?;
             Ok(Outcome::Canceled(Reason::new(ReasonCode::CanceledByUser, message, now)))
         }
-        StepEnd::Planned(_) => {
-            let reason = Reason::new(ReasonCode::PluginFault, "the component answered a step with stages", now);
-            Ok(Outcome::Failed { reason, retryable: false, retry_after_ms: None })
-        }
+        StepEnd::Planned(stages) => planned::take(held, run, stages, now).await,
         StepEnd::Failed(failure) => failed(held, run, failure, now).await,
     }
 }
@@ -83,7 +84,12 @@ async fn reported(held: &mut Held, run: usize, attempt: u32, report: StepReport,
 fn suspended(any_of: &[SignalSpec], until_ms: Option<Millis>, now: Millis) -> Outcome {
     let names: Vec<String> = any_of.iter().map(|s| s.name.clone()).collect();
     let judged = any_of.iter().find(|s| s.name == "judgment");
+    let child = any_of.iter().find_map(|s| s.name.strip_prefix("execution:"));
     let reason = match (judged, until_ms) {
+        _ if child.is_some() => {
+            let child = child.unwrap_or_default();
+            Reason::new(ReasonCode::AwaitingChild, format!("waits for execution {child} to end"), now).with(json!({"execution": child}))
+        }
         (Some(signal), _) => {
             let prompt = if signal.prompt.is_empty() { "waits for a judgment" } else { &signal.prompt };
             Reason::new(ReasonCode::AwaitingJudgment, prompt, now).with(json!({"signals": names, "allowed": signal.allowed}))
@@ -109,6 +115,16 @@ async fn failed(held: &mut Held, run: usize, failure: StepFailure, now: Millis) 
     let data = json!({"blame": failure.blame, "details": failure.details});
     let reason = Reason { code: Code::Stage(failure.code), message: failure.message, data, since: now };
     Ok(Outcome::Failed { reason, retryable: failure.retryable, retry_after_ms: failure.retry_after_ms.map(u64::from) })
+}
+
+fn too_large(results: &StepResults, now: Millis) -> Option<Outcome> {
+    let bytes = results.outputs.to_string().len() + results.context.to_string().len();
+    if bytes <= RESULTS_BYTES_MAX {
+        return None;
+    }
+    let message = format!("what the stage leaves behind has {bytes} bytes of JSON; it may have {RESULTS_BYTES_MAX}");
+    let reason = Reason::new(ReasonCode::ContextTooLarge, message, now).with(json!({"bytes": bytes, "bytesMax": RESULTS_BYTES_MAX}));
+    Some(Outcome::Failed { reason, retryable: false, retry_after_ms: None })
 }
 
 async fn leave(held: &mut Held, run: usize, results: StepResults) -> Result<(), AppError> {

@@ -1,14 +1,17 @@
 //! A stage is to start: its condition and settings are resolved, in the commit that starts it. The engine sees the verdict only.
 
+use super::call::seed;
 use super::held::Held;
 use super::{RESOLVES_A_COMMIT_MAX, Stop};
 use crate::error::AppError;
 use crate::execution::plan::PlannedStage;
 use crate::execution::scope::{StageScope, keep};
 use crate::ports::StepFault;
-use engine::{Effect, Event, Verdict, wanted};
+use engine::{Effect, Event, Verdict, WindowPass, wanted};
 use expression::Located;
 use model::Millis;
+use model::order::Origin;
+use model::pipeline::window::{Opening, zone};
 use model::reason::{Reason, ReasonCode};
 use serde_json::{Map, Value, json};
 
@@ -39,7 +42,7 @@ impl Held {
         let Some(stage) = plan.stages.get(run) else {
             return Ok(Verdict::Fail(Reason::new(ReasonCode::PlanUnreadable, "the plan has no such stage", now)));
         };
-        let scope = StageScope::gather(&self.id, &plan, run, &self.stages, self.ports.blobs.as_ref()).await?;
+        let scope = StageScope::gather(&self.meta.execution, &plan, run, &self.stages, self.ports.blobs.as_ref()).await?;
         if let Some(condition) = &stage.condition {
             match expression::condition(condition, &scope) {
                 Ok(true) => {}
@@ -54,10 +57,58 @@ impl Held {
                 }
             }
         }
+        if let Some(held) = self.window(run, stage, now) {
+            return Ok(held);
+        }
         match settings(stage, &scope) {
+            Ok(_) if plan.dry_run && !stage.component.runs_in_dry_run => {
+                let message = "this is a dry run, and stages of this type are not run in one";
+                Ok(Verdict::DryRun(Reason::new(ReasonCode::DryRun, message, now).with(json!({"type": stage.kind}))))
+            }
             Ok(settings) => self.accept(run, stage, settings, now).await,
             Err(errors) => Ok(Verdict::Fail(expressions_failed(&errors, now))),
         }
+    }
+
+    /// What the stage's execution window says: wait until it opens, wait a random delay after that, or nothing.
+    fn window(&self, run: usize, stage: &PlannedStage, now: Millis) -> Option<Verdict> {
+        let window = stage.window.as_ref()?;
+        let at = self.meta.execution.run(run)?;
+        let pass = at.live()?.window;
+        let (name, whose) = match &self.plan.time_zone {
+            Some(name) => (name, "pipeline"),
+            None => (&self.ports.limits.time_zone, "server"),
+        };
+        if pass == WindowPass::Skipped {
+            return None;
+        }
+        let Ok(zone) = zone(name) else {
+            let message = format!("the time zone `{name}` of the stage's execution window is not known");
+            return Some(Verdict::Fail(Reason::new(ReasonCode::InvalidStageSettings, message, now)));
+        };
+        let data = |until: Millis| json!({"until": until, "timeZone": name, "timeZoneOf": whose, "window": window});
+        match window.opening(&zone, now) {
+            Opening::Never => {
+                let message = "the stage's execution window never opens";
+                Some(Verdict::Fail(Reason::new(ReasonCode::InvalidStageSettings, message, now)))
+            }
+            Opening::At(until_ms) => {
+                let message = format!("waits for its execution window to open (time zone {name}, the {whose}'s)");
+                let reason = Reason::new(ReasonCode::ExecutionWindow, message, now).with(data(until_ms));
+                Some(Verdict::Hold { until_ms, delay: false, reason })
+            }
+            Opening::Open => {
+                let jitter = window.jitter.filter(|jitter| pass == WindowPass::Ask && !(jitter.skip_manual && self.is_manual()))?;
+                let until_ms = now.saturating_add(jitter.delay_ms(seed(self.id.as_str(), run, at.attempt, at.seq, 0)));
+                let message = "waits a random time within its execution window, so that not everything starts at once";
+                let reason = Reason::new(ReasonCode::WindowJitter, message, now).with(data(until_ms));
+                (until_ms > now).then_some(Verdict::Hold { until_ms, delay: true, reason })
+            }
+        }
+    }
+
+    fn is_manual(&self) -> bool {
+        self.plan.origin == Origin::Manual
     }
 
     /// Lets the component check its resolved settings, and keeps them.
@@ -85,7 +136,13 @@ fn settings(stage: &PlannedStage, scope: &StageScope) -> Result<Map<String, Valu
     let skips = stage.settings.get("skipExpressionEvaluation").and_then(Value::as_bool).unwrap_or_default();
     let mut resolved = Map::with_capacity(stage.settings.len());
     let mut errors = Vec::new();
-    for (key, value) in &stage.settings {
+    let mut json = Value::Object(stage.settings.clone());
+    let mut kept = Vec::new();
+    for pattern in &stage.component.by_stage {
+        let steps: Vec<&str> = pattern.split('/').skip(1).collect();
+        take_out(&mut json, &steps, &mut String::new(), &mut kept);
+    }
+    for (key, value) in json.as_object().into_iter().flatten() {
         let left_alone = NEVER_EVALUATED.contains(&key.as_str()) || (skips && MANIFEST_KEYS.contains(&key.as_str()));
         if left_alone {
             resolved.insert(key.clone(), value.clone());
@@ -98,7 +155,38 @@ fn settings(stage: &PlannedStage, scope: &StageScope) -> Result<Map<String, Valu
             Err(list) => errors.extend(list.into_iter().map(|e| Located { pointer: format!("/{key}{}", e.pointer), ..e })),
         }
     }
-    if errors.is_empty() { Ok(resolved) } else { Err(errors) }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let mut resolved = Value::Object(resolved);
+    for (pointer, value) in kept {
+        if let Some(place) = resolved.pointer_mut(&pointer) {
+            *place = value;
+        }
+    }
+    match resolved {
+        Value::Object(resolved) => Ok(resolved),
+        _ => Ok(Map::new()),
+    }
+}
+
+/// Takes out what the component evaluates itself; `*` stands for every element.
+fn take_out(json: &mut Value, steps: &[&str], at: &mut String, kept: &mut Vec<(String, Value)>) {
+    let Some((step, rest)) = steps.split_first() else {
+        kept.push((at.clone(), json.take()));
+        return;
+    };
+    let below: Vec<String> = match json {
+        Value::Array(list) if *step == "*" => (0..list.len()).map(|i| i.to_string()).collect(),
+        Value::Object(map) if *step == "*" => map.keys().map(|key| model::problem::token(key)).collect(),
+        _ => vec![(*step).to_owned()],
+    };
+    for name in below {
+        if let Some(child) = json.pointer_mut(&format!("/{name}")) {
+            let mut here = format!("{at}/{name}");
+            take_out(child, rest, &mut here, kept);
+        }
+    }
 }
 
 fn expressions_failed(errors: &[Located], now: Millis) -> Reason {

@@ -137,6 +137,11 @@ impl Clock for Still {
     }
 }
 
+/// The usual lease.
+const LEASE_MS: Millis = 30_000;
+/// The usual number of takes.
+const TAKES_MAX: u32 = 5;
+
 struct NeverWoken;
 
 #[async_trait]
@@ -158,7 +163,7 @@ struct World {
     hints: Arc<KeptHints>,
 }
 
-const BUDGET: Budget = Budget { until_ms: None, linger_ms_max: LINGER_MS_MAX };
+const BUDGET: Budget = Budget { until_ms: None, linger_ms_max: 60_000 };
 
 fn world(script: impl Fn(&StepCall) -> Answer + Send + Sync + 'static) -> World {
     let table = Arc::new(Lying::default());
@@ -175,6 +180,7 @@ fn world(script: impl Fn(&StepCall) -> Answer + Send + Sync + 'static) -> World 
         sealer: Arc::new(TurningSealer),
         host: host.clone(),
         cluster: Arc::new(ScriptedCluster::default()),
+        limits: Arc::default(),
         alone_since_ms: None,
     };
     World { ports, table, clock, host, hints }
@@ -209,6 +215,7 @@ impl World {
             changes: p.changes.as_ref(),
             clock: p.clock.as_ref(),
             entropy: p.entropy.as_ref(),
+            limits: &p.limits,
         }
     }
 
@@ -268,6 +275,8 @@ impl World {
             note: String::new(),
             correlation: Some("once".to_owned()),
             into: Into::EveryProject,
+            start_by_ms: None,
+            parent: None,
         };
         start::start(self.start_ports(), &request).await
     }

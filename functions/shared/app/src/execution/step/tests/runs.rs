@@ -36,6 +36,8 @@ async fn the_same_correlation_starts_one_execution() {
         note: String::new(),
         correlation: Some("once".to_owned()),
         into: Into::EveryProject,
+        start_by_ms: None,
+        parent: None,
     };
     let again = start::start(world.start_ports(), &request).await.unwrap();
     assert_eq!((again.execution, again.repeated), (first.execution, true));

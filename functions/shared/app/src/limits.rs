@@ -1,0 +1,100 @@
+//! Limits and defaults of executions: what holds when nobody says otherwise. An installation may set those of [`Limits`]; the
+//! constants are limits of what is stored, and the same everywhere.
+
+use crate::error::AppError;
+use model::Millis;
+use model::pipeline::window;
+use serde::{Deserialize, Serialize};
+
+/// Most bytes of an execution's plan: its pipeline, parameters and trigger.
+pub const PLAN_BYTES_MAX: usize = 3 << 20;
+/// Most bytes of what one stage leaves behind.
+pub const RESULTS_BYTES_MAX: usize = 1 << 20;
+
+/// Limits that an installation may set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Limits {
+    /// Time zone of execution windows whose pipeline names none: a name of the IANA database.
+    pub time_zone: String,
+    /// How long a worker may be silent before another one may take over.
+    pub lease_ms: Millis,
+    /// A worker with nothing but watches rests after this and comes back by the poll.
+    pub linger_ms_max: Millis,
+    /// An execution that was taken so often without a commit is parked.
+    pub takes_max: u32,
+    /// Executions of one pipeline that may wait for a slot.
+    pub waiting_max: usize,
+    /// How deep executions may start others.
+    pub depth_max: u32,
+    /// Ended executions are kept so long.
+    pub kept_ms: Millis,
+    /// And so many of a pipeline whatever their age.
+    pub kept_newest: usize,
+    /// Limits that each execution takes with it when it starts.
+    pub execution: engine::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            time_zone: "UTC".to_owned(),
+            lease_ms: 30_000,
+            linger_ms_max: 60_000,
+            takes_max: 5,
+            waiting_max: 1_000,
+            depth_max: 10,
+            kept_ms: 90 * 24 * 3_600_000,
+            kept_newest: 20,
+            execution: engine::Limits::default(),
+        }
+    }
+}
+
+impl Limits {
+    /// Refuses limits under which nothing could work.
+    pub fn check(&self) -> Result<(), AppError> {
+        let refuse = |pointer: &str, message: String| Err(AppError::invalid(pointer, "limit-invalid", message));
+        if let Err(error) = window::zone(&self.time_zone) {
+            return refuse("/timeZone", error.to_string());
+        }
+        let bounded: [(&str, u64, u64, u64); 8] = [
+            ("/leaseMs", self.lease_ms, 1_000, 15 * 60_000),
+            ("/lingerMsMax", self.linger_ms_max, 0, 15 * 60_000),
+            ("/takesMax", u64::from(self.takes_max), 1, 1_000),
+            ("/waitingMax", self.waiting_max as u64, 0, 1_000),
+            ("/depthMax", u64::from(self.depth_max), 0, 16),
+            ("/keptNewest", self.kept_newest as u64, 1, 10_000),
+            ("/execution/pollMsMin", self.execution.poll_ms_min, 100, self.execution.poll_ms_max),
+            ("/execution/stopMsMax", self.execution.stop_ms_max, 1_000, 15 * 60_000),
+        ];
+        for (pointer, value, least, most) in bounded {
+            if !(least..=most).contains(&value) {
+                return refuse(pointer, format!("must be from {least} to {most}, here {value}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_hold_and_nonsense_does_not() {
+        Limits::default().check().unwrap();
+        let refused = |text: &str| {
+            let limits: Limits = serde_json::from_str(text).unwrap();
+            match limits.check().unwrap_err() {
+                AppError::Invalid(problems) => problems[0].pointer.clone(),
+                other => panic!("{other}"),
+            }
+        };
+        assert_eq!(refused(r#"{"timeZone": "Mars/Base"}"#), "/timeZone");
+        assert_eq!(refused(r#"{"leaseMs": 5}"#), "/leaseMs");
+        assert_eq!(refused(r#"{"depthMax": 17}"#), "/depthMax");
+        assert_eq!(refused(r#"{"execution": {"pollMsMin": 5}}"#), "/execution/pollMsMin");
+        assert!(serde_json::from_str::<Limits>(r#"{"leaseSeconds": 5}"#).is_err(), "a misspelt limit is no limit");
+    }
+}

@@ -1,0 +1,103 @@
+//! Somebody holds the execution: what is being done is finished, nothing else begins. It keeps its slot.
+
+use crate::advance;
+use crate::event::{Cancel, Refusal};
+use crate::state::{Execution, Pause};
+use model::Millis;
+use model::status::Status;
+
+pub(crate) fn apply(execution: &mut Execution, by: &Cancel, now: Millis) -> Result<(), Refusal> {
+    if let Some(ended) = super::ended(execution) {
+        return Err(ended);
+    }
+    match execution.status {
+        Status::NotStarted => return Err(Refusal::new("execution-not-started", "the execution has not begun: there is nothing to hold")),
+        Status::Paused => return Err(Refusal::new("execution-paused", "the execution is paused already")),
+        _ => {}
+    }
+    execution.paused = Some(Pause { by: by.by.clone(), reason: by.reason.clone(), at_ms: now });
+    execution.status = Status::Paused;
+    execution.reason = Some(advance::paused_by(by, now));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::on::testing::{TIMEOUT_MS, apply, execution, reason, statuses, step, stepping};
+    use crate::{Cancel, Event, Outcome, decide, wake_at, wanted};
+    use model::reason::ReasonCode;
+    use model::status::Status;
+
+    fn by() -> Cancel {
+        Cancel::person("alice", "lunch")
+    }
+
+    fn at(execution: &crate::Execution, event: &Event, now: u64) -> crate::Execution {
+        decide(execution, event, now).unwrap().execution
+    }
+
+    #[test]
+    fn what_is_being_done_is_finished_and_nothing_else_begins() {
+        let held = at(&stepping(&execution(&[&[], &[0]])), &Event::Pause(by()), 2_000);
+        assert_eq!(held.status, Status::Paused);
+        assert!(held.reason.as_ref().unwrap().is(ReasonCode::PausedByUser));
+        assert_eq!(wanted(&held).len(), 1, "the step under way");
+        let done = at(&held, &Event::Stepped { run: 0, attempt: 1, seq: 0, retry: 0, outcome: Outcome::Succeeded }, 3_000);
+        assert_eq!(statuses(&done), [Status::Succeeded, Status::NotStarted]);
+        assert_eq!((wanted(&done), wake_at(&done)), (vec![], None));
+        let on = at(&done, &Event::Resume, 9_000);
+        assert_eq!((on.status, statuses(&on)), (Status::Running, vec![Status::Succeeded, Status::Running]));
+        assert_eq!(on.reason, None);
+    }
+
+    #[test]
+    fn a_poll_and_a_wait_hold_and_fire_after_the_resume() {
+        let waiting = step(&stepping(&execution(&[&[]])), 0, Outcome::Running { poll_after_ms: 5_000 });
+        let held = at(&waiting, &Event::Pause(by()), 2_000);
+        assert_eq!(held.status_of(0), Status::Paused);
+        assert_eq!(at(&held, &Event::Tick, 60_000), held);
+        let on = at(&at(&held, &Event::Resume, 60_000), &Event::Tick, 60_000);
+        assert_eq!(wanted(&on).len(), 1);
+    }
+
+    #[test]
+    fn paused_time_does_not_count_against_the_stage() {
+        let waiting =
+            step(&stepping(&execution(&[&[]])), 0, Outcome::Suspended { signals: vec!["go".into()], until_ms: None, reason: reason() });
+        let deadline = wake_at(&waiting).unwrap();
+        let held = at(&waiting, &Event::Pause(by()), 2_000);
+        let on = at(&held, &Event::Resume, 2_000 + 7 * TIMEOUT_MS);
+        assert_eq!(wake_at(&on), Some(deadline + 7 * TIMEOUT_MS));
+        assert_eq!(at(&on, &Event::Tick, deadline + 7 * TIMEOUT_MS - 1), on);
+    }
+
+    #[test]
+    fn a_signal_is_taken_while_paused_and_acts_on_resume() {
+        let waiting =
+            step(&stepping(&execution(&[&[]])), 0, Outcome::Suspended { signals: vec!["go".into()], until_ms: None, reason: reason() });
+        let held = at(&waiting, &Event::Pause(by()), 2_000);
+        let signal = Event::Signal { run: 0, name: "go".into(), sender: "bob".into(), body: "{}".into() };
+        let answered = at(&held, &signal, 3_000);
+        assert_eq!(wanted(&answered), []);
+        assert_eq!(wanted(&at(&answered, &Event::Resume, 4_000)).len(), 1);
+    }
+
+    #[test]
+    fn a_cancel_ends_the_pause() {
+        let held = at(&stepping(&execution(&[&[]])), &Event::Pause(by()), 2_000);
+        let ended = at(&held, &Event::Cancel(by()), 3_000);
+        assert_eq!((ended.status, ended.paused), (Status::Canceled, None));
+    }
+
+    #[test]
+    fn refusals_say_why() {
+        let code = |execution: &crate::Execution, event: &Event| decide(execution, event, 2_000).unwrap_err().code;
+        let running = stepping(&execution(&[&[]]));
+        assert_eq!(code(&execution(&[&[]]), &Event::Pause(by())), "execution-not-started");
+        assert_eq!(code(&running, &Event::Resume), "execution-not-paused");
+        let held = apply(&running, &Event::Pause(by()));
+        assert_eq!(code(&held, &Event::Pause(by())), "execution-paused");
+        let ended = apply(&running, &Event::Cancel(by()));
+        assert_eq!((code(&ended, &Event::Pause(by())), code(&ended, &Event::Resume)), ("execution-ended", "execution-ended"));
+    }
+}
