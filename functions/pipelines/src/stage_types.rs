@@ -39,6 +39,8 @@ pub(crate) struct StageTypeView {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct GrantView {
     kubernetes: Vec<KubernetesGrantView>,
+    /// Functions of the `executions` interface.
+    executions: Vec<String>,
     /// Whether the sender of the last signal may be adopted.
     adopt_sender: bool,
 }
@@ -88,6 +90,7 @@ impl From<StageType> for StageTypeView {
             manifest: row.manifest,
             grant: GrantView {
                 kubernetes: row.grant.kubernetes.into_iter().map(kubernetes).collect(),
+                executions: row.grant.executions,
                 adopt_sender: row.grant.adopt_sender,
             },
             exports: row.exports,

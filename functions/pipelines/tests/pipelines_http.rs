@@ -33,7 +33,7 @@ async fn bench() -> Bench {
         cwasm_sha256: "1".repeat(64),
         engine: "e".to_owned(),
         manifest: json!({"title": "Wait"}),
-        grant: Grant::default(),
+        grant: Grant { executions: vec!["start".to_owned()], ..Grant::default() },
         exports: vec![],
         limits: StepLimits::default(),
         timeout_ms: 1_000,
@@ -331,6 +331,7 @@ async fn stage_types_are_listed() {
     let b = bench().await;
     let list = b.developer.get("/api/stage-types").await.json;
     assert_eq!((&list["items"][0]["name"], &list["items"][0]["manifest"]["title"]), (&json!("wait"), &json!("Wait")));
+    assert_eq!(list["items"][0]["grant"], json!({"kubernetes": [], "executions": ["start"], "adoptSender": false}));
 }
 
 #[tokio::test]

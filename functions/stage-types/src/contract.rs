@@ -10,7 +10,7 @@ const REQUIRED: &str = "waybill:stage/lifecycle@0.1.0";
 const OPTIONAL: [(&str, &str); 2] = [("compensation", "waybill:stage/compensation@0.1.0"), ("planning", "waybill:stage/planning@0.1.0")];
 
 /// Imports that must be declared as a capability when they are there, and be there when they are declared.
-pub(crate) const DECLARED: [&str; 3] = ["kubernetes", "http", "secrets"];
+pub(crate) const DECLARED: [&str; 4] = ["kubernetes", "http", "executions", "secrets"];
 
 /// Checks names; gives the short names of the optional exports.
 pub(crate) fn check<'n>(imports: impl Iterator<Item = &'n str>, exports: impl Iterator<Item = &'n str>) -> Result<Vec<String>, String> {

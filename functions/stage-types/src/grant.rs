@@ -24,6 +24,9 @@ const FUNCTIONS: [&str; 14] = [
     "pod-logs",
 ];
 
+/// Functions of the `executions` interface.
+const OF_EXECUTIONS: [&str; 4] = ["start", "get", "newest", "cancel"];
+
 const MEMORY_MIB_MAX: u64 = 256;
 const STEP_MS_MIN: u64 = 100;
 const STEP_MS_MAX: u64 = 60_000;
@@ -37,7 +40,9 @@ pub(crate) fn grant(manifest: &Manifest) -> Grant {
     for wish in &mut kubernetes {
         wish.verbs.retain(|verb| FUNCTIONS.contains(&verb.as_str()));
     }
-    Grant { kubernetes, adopt_sender: manifest.adopt_sender || manifest.capabilities.adopt_sender, ..Grant::default() }
+    let wished = &manifest.capabilities.executions;
+    let executions = OF_EXECUTIONS.into_iter().filter(|verb| wished.iter().any(|w| w == verb)).map(str::to_owned).collect();
+    Grant { kubernetes, adopt_sender: manifest.adopt_sender || manifest.capabilities.adopt_sender, executions }
 }
 
 /// What a step may use.
@@ -62,6 +67,7 @@ pub(crate) fn undeclared(manifest: &Manifest, imports: &[String]) -> Vec<String>
     let declared = |name: &str| match name {
         "kubernetes" => !capabilities.kubernetes.is_empty(),
         "http" => !capabilities.http.is_empty(),
+        "executions" => !capabilities.executions.is_empty(),
         _ => !capabilities.secrets.is_empty(),
     };
     let mut faults = Vec::new();
@@ -73,6 +79,16 @@ pub(crate) fn undeclared(manifest: &Manifest, imports: &[String]) -> Vec<String>
         }
     }
     faults
+}
+
+/// What a component plans it names, and only then.
+pub(crate) fn unplanned(manifest: &Manifest, exports: &[String]) -> Vec<String> {
+    let fault = match (exports.iter().any(|e| e == "planning"), &manifest.planning) {
+        (true, None) => "/planning: it exports planning but does not name the types that it may plan",
+        (false, Some(_)) => "/planning: it names types that it may plan but does not export planning",
+        (true, Some(_)) | (false, None) => return Vec::new(),
+    };
+    vec![fault.to_owned()]
 }
 
 #[cfg(test)]
@@ -94,6 +110,29 @@ mod tests {
     }
 
     #[test]
+    fn wishes_for_executions_become_a_grant_without_unknown_words_and_repetitions() {
+        let grant = grant(&manifest(&json!({"executions": ["cancel", "start", "restart", "start", "*"]})));
+        assert_eq!(grant.executions, ["start", "cancel"]);
+        assert!(!grant.allows_executions("get"));
+    }
+
+    #[test]
+    fn planning_and_the_types_it_names_agree() {
+        let planning = |types: Option<&[&str]>| -> Manifest {
+            let mut said = json!({"type": "wait", "version": "0.1.0"});
+            if let Some(types) = types {
+                said["planning"] = json!({"types": types});
+            }
+            serde_json::from_value(said).unwrap()
+        };
+        let exports = ["compensation".to_owned(), "planning".to_owned()];
+        assert!(unplanned(&planning(Some(&["wait"])), &exports).is_empty());
+        assert!(unplanned(&planning(None), &exports[..1]).is_empty());
+        assert!(unplanned(&planning(None), &exports)[0].contains("does not name"));
+        assert!(unplanned(&planning(Some(&["wait"])), &exports[..1])[0].contains("does not export"));
+    }
+
+    #[test]
     fn limits_are_clamped() {
         let greedy = limits(Limits { memory_mib: Some(1 << 40), step_ms: Some(u64::MAX), host_calls: Some(u32::MAX) });
         assert_eq!((greedy.memory_bytes_max, greedy.step_ms_max, greedy.host_calls_max), (256 << 20, 60_000, 1_000));
@@ -110,5 +149,9 @@ mod tests {
         assert!(undeclared(&manifest(&json!({})), &imports(&["kubernetes"]))[0].contains("does not declare"));
         assert!(undeclared(&manifest(&cluster), &imports(&["log"]))[0].contains("does not import"));
         assert!(undeclared(&manifest(&json!({})), &imports(&["http"]))[0].contains("http"));
+        let runs = json!({"executions": ["start"]});
+        assert!(undeclared(&manifest(&runs), &imports(&["executions"])).is_empty());
+        assert!(undeclared(&manifest(&json!({})), &imports(&["executions"]))[0].contains("imports executions but does not declare"));
+        assert!(undeclared(&manifest(&runs), &imports(&["log"]))[0].contains("declares executions but does not import"));
     }
 }

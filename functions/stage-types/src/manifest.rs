@@ -29,6 +29,8 @@ pub(crate) struct Manifest {
     #[serde(default)]
     pub(crate) adopt_sender: bool,
     pub(crate) timeout_ms: Option<u64>,
+    /// What its `planning` may answer; the types in it are read where stages are planned.
+    pub(crate) planning: Option<Value>,
     #[serde(default)]
     pub(crate) limits: Limits,
 }
@@ -39,6 +41,7 @@ pub(crate) struct Manifest {
 pub(crate) struct Capabilities {
     pub(crate) kubernetes: Vec<model::component::KubernetesGrant>,
     pub(crate) http: Vec<Value>,
+    pub(crate) executions: Vec<String>,
     pub(crate) secrets: Vec<Value>,
     pub(crate) adopt_sender: bool,
 }
@@ -146,6 +149,16 @@ mod tests {
     }
 
     #[test]
+    fn what_it_plans_runs_and_skips_is_read() {
+        let mut manifest = small();
+        manifest["planning"] = json!({"types": ["checkPreconditions", "acme.canary-score"]});
+        manifest["capabilities"] = json!({"executions": ["start", "get"]});
+        (manifest["dryRun"], manifest["manualSkip"]) = (json!("execute"), json!(true));
+        let (read, value) = read(&manifest.to_string()).unwrap();
+        assert_eq!((read.planning.is_some(), read.capabilities.executions, value), (true, vec!["start".into(), "get".into()], manifest));
+    }
+
+    #[test]
     fn faults_are_told_with_their_place() {
         refused(|m| m["manifest"] = json!(2), "/manifest: ");
         refused(|m| m["type"] = json!("two words"), "/type: ");
@@ -154,6 +167,16 @@ mod tests {
         refused(|m| m["limits"] = json!({"memory": 1}), "/limits: ");
         refused(|m| m["capabilities"] = json!({"kubernetes": [{"apiGroups": [], "kinds": ["*"], "verbs": ["get"]}]}), "apiGroups");
         refused(|m| m["surprise"] = json!(1), "surprise");
+        refused(|m| m["capabilities"] = json!({"executions": "start"}), "/capabilities/executions: ");
+        refused(|m| m["capabilities"] = json!({"executions": ["*"]}), "/capabilities/executions/0: ");
+        refused(|m| m["dryRun"] = json!("maybe"), "/dryRun: ");
+        refused(|m| m["dryRun"] = json!(true), "/dryRun: ");
+        refused(|m| m["manualSkip"] = json!("yes"), "/manualSkip: ");
+        refused(|m| m["planning"] = json!({}), "types");
+        refused(|m| m["planning"] = json!({"types": []}), "/planning/types: ");
+        refused(|m| m["planning"] = json!({"types": ["two words"]}), "/planning/types/0: ");
+        refused(|m| m["planning"] = json!({"types": ["wait", "wait"]}), "/planning/types: ");
+        refused(|m| m["planning"] = json!({"types": ["wait"], "depth": 3}), "depth");
         assert!(read("{").unwrap_err()[0].contains("not JSON"));
     }
 

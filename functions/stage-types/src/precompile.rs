@@ -75,7 +75,8 @@ async fn described(host: &Arc<WasmHost>, file: &str, cwasm_sha256: &str) -> Resu
 fn row(file: &str, compiled: &Compiled, text: &str) -> Result<StageType, VetError> {
     let refused = |faults| VetError::Manifest { file: file.to_owned(), faults };
     let (manifest, value) = manifest::read(text).map_err(refused)?;
-    let faults = grant::undeclared(&manifest, &compiled.imports);
+    let mut faults = grant::undeclared(&manifest, &compiled.imports);
+    faults.extend(grant::unplanned(&manifest, &compiled.exports));
     if !faults.is_empty() {
         return Err(refused(faults));
     }

@@ -37,6 +37,7 @@ pub(crate) const ABI_VIOLATION: &str = "plugin-abi-violation";
 pub(crate) const OUTPUT_TOO_LARGE: &str = "plugin-output-too-large";
 pub(crate) const QUOTA: &str = "plugin-quota";
 pub(crate) const CHECKPOINT_REFUSED: &str = "checkpoint-refused";
+pub(crate) const PLAN_REFUSED: &str = "plan-refused";
 
 /// A fault of the component, with the log it has written so far.
 pub(crate) fn plugin(code: &'static str, message: impl Into<String>, log: Vec<LogLine>) -> StepFault {

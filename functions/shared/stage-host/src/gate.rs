@@ -4,6 +4,7 @@
 //! A denial says exactly what is missing. The only IO here is to ask a cluster whether a custom kind is namespaced, and only
 //! once everything else allows it.
 
+use crate::bindings::waybill::stage::executions;
 use crate::bindings::waybill::stage::kubernetes::Error;
 use crate::bindings::waybill::stage::types::{ObjectRef, Target};
 use crate::kinds::{self, Class};
@@ -127,6 +128,16 @@ impl<'a> Gate<'a> {
             return Ok(());
         }
         Err(missing_grant(verb, "*", "*"))
+    }
+
+    /// Whether the component holds a function of the `executions` interface; what the execution's starter may do is the other
+    /// side's to say.
+    pub(crate) fn executions(&self, verb: &str) -> Result<(), executions::Error> {
+        if self.grant.allows_executions(verb) {
+            return Ok(());
+        }
+        let grant = json!({ "executions": [verb] });
+        Err(executions::Error::Denied(format!("this stage type is not granted it; what is missing: {grant} in its grant")))
     }
 
     /// Grant, class of the kind and account, in this order; the namespace it is about, none for what has none.

@@ -3,7 +3,7 @@
 use crate::bindings::waybill::stage::types::{Checkpoint, Mode, Signal, StepInput, Wake};
 use app::ports::{self, StepCall, StepMode};
 
-/// What `step` and `cancel` are called with.
+/// What `step`, `cancel` and the functions of `planning` are called with.
 pub(crate) fn step_input(call: &StepCall) -> StepInput {
     let wake = match &call.wake {
         ports::Wake::Start => Wake::Start,

@@ -42,6 +42,7 @@ mod log;
 mod manifest;
 mod names;
 mod outcome;
+mod plan;
 mod run;
 mod session;
 mod state;

@@ -1,7 +1,7 @@
 //! Precompiled components, by the digest of their bytes. The bytes are native code: none are mapped before their digest is
 //! that of the registry row.
 
-use crate::bindings::exports::waybill::stage::{compensation, lifecycle};
+use crate::bindings::exports::waybill::stage::{compensation, lifecycle, planning};
 use crate::state::StepState;
 use app::ports::StepFault;
 use sha2::{Digest, Sha256};
@@ -18,6 +18,7 @@ pub(crate) struct Loaded {
     pub(crate) pre: InstancePre<StepState>,
     pub(crate) lifecycle: lifecycle::GuestIndices,
     pub(crate) compensation: Option<compensation::GuestIndices>,
+    pub(crate) planning: Option<planning::GuestIndices>,
 }
 
 /// Loads components and keeps those used last.
@@ -78,7 +79,8 @@ fn load(engine: &Engine, linker: &Linker<StepState>, path: &Path, digest: &str) 
     let pre = linker.instantiate_pre(&component).map_err(wrong)?;
     let lifecycle = lifecycle::GuestIndices::new(&pre).map_err(wrong)?;
     let compensation = compensation::GuestIndices::new(&pre).ok();
-    Ok(Loaded { pre, lifecycle, compensation })
+    let planning = planning::GuestIndices::new(&pre).ok();
+    Ok(Loaded { pre, lifecycle, compensation, planning })
 }
 
 /// Reads the file once, into memory of our own: what is checked is what is mapped, whatever happens to the file.

@@ -9,6 +9,8 @@ use crate::log::{LogSink, clean, clean_lines};
 use crate::session::Session;
 use crate::strict;
 use app::ports::{self, LogLevel, SignalSpec, StepEnd, StepFailure, StepResults, WatchKey, WatchSpec};
+use model::component::Grant;
+use model::id::ExecutionId;
 use serde_json::Value;
 
 const POLL_MS_MIN: u32 = 1_000;
@@ -23,6 +25,8 @@ const WATCHES_MAX: usize = 100;
 const SIGNALS_MAX: usize = 32;
 const ALLOWED_MAX: usize = 200;
 const ARTIFACTS_MAX: usize = 500;
+/// Begins the name of the signal that another execution's end is.
+const OF_EXECUTION: &str = "execution:";
 
 /// An answer that breaks the contract: code and text for its author.
 pub(crate) type Broken = (&'static str, String);
@@ -61,7 +65,7 @@ pub(crate) async fn ending(answer: Result<Outcome, Failure>, session: &Session, 
             if (any_of.is_empty() && until_ms.is_none()) || any_of.len() > SIGNALS_MAX {
                 return broken(format!("it waits for {} signals and for no instant", any_of.len()));
             }
-            let any_of = any_of.into_iter().map(signal).collect::<Result<_, _>>()?;
+            let any_of = any_of.into_iter().map(|s| signal(s, &session.call.grant)).collect::<Result<_, _>>()?;
             let end = StepEnd::Suspended { any_of, until_ms };
             Ok(Ending { end, checkpoint: checkpoint(state, session)?, progress: progress(shown)? })
         }
@@ -104,13 +108,24 @@ fn details(text: Option<String>) -> Result<Option<Value>, Broken> {
     strict::parse(&text).map(Some).or_else(|why| broken(format!("details are JSON: {why}")))
 }
 
-fn signal(signal: types::AwaitSignal) -> Result<SignalSpec, Broken> {
+fn signal(signal: types::AwaitSignal, grant: &Grant) -> Result<SignalSpec, Broken> {
     let name = clean(&signal.name, NAME_BYTES_MAX);
     if name.is_empty() || name != signal.name || signal.allowed.len() > ALLOWED_MAX {
         return broken("a signal it waits for has no proper name, or too many may send it");
     }
+    if let Some(id) = name.strip_prefix(OF_EXECUTION) {
+        of_execution(id, grant)?;
+    }
     let allowed = signal.allowed.iter().map(|a| clean(a, NAME_BYTES_MAX)).collect();
     Ok(SignalSpec { name, prompt: clean_lines(&signal.prompt, PROMPT_BYTES_MAX), form: details(signal.form)?, allowed })
+}
+
+/// The end of an execution is a signal, too, but not one for everybody to wait for.
+fn of_execution(id: &str, grant: &Grant) -> Result<(), Broken> {
+    if grant.executions.is_empty() {
+        return broken("it waits for the end of an execution, and its grant has nothing of the interface executions");
+    }
+    ExecutionId::parse(id).map(|_| ()).or_else(|e| broken(format!("it waits for the end of an execution, but {e}")))
 }
 
 fn results(results: Results, may_adopt: bool, log: &mut LogSink) -> Result<StepResults, Broken> {

@@ -9,10 +9,11 @@ use crate::input::step_input;
 use crate::library::Loaded;
 use crate::log::clean;
 use crate::outcome;
+use crate::plan;
 use crate::session::Session;
 use crate::state::StepState;
 use app::ports::{Export, StepCall, StepFault, StepReport};
-use model::component::StepLimits;
+use model::component::{Part, StepLimits};
 use std::time::{Duration, Instant};
 use wasmtime::{Store, UpdateDeadline};
 
@@ -83,39 +84,65 @@ pub(crate) async fn step(host: &WasmHost, call: StepCall) -> Result<StepReport, 
         return Err(StepFault::Fenced);
     }
     let loaded = host.library.get(&call.cwasm_sha256).await?;
-    if matches!(call.export, Export::Cancel(_)) && loaded.compensation.is_none() {
-        return Err(StepFault::Component("it does not export waybill:stage/compensation".into()));
-    }
+    exported(&loaded, &call.export)?;
     let (input, limits, export) = (step_input(&call), call.limits, call.export.clone());
     let state = StepState::new(&limits, call.now_ms, call.seed, Some(Session::new(call)));
     let mut store = store(host, &limits, state);
-    let answer = within(host, &mut store, async |store| called(&loaded, store, &input, &export).await).await?;
+    let answer = within(host, &mut store, async |store| called(&loaded, store, &input, &export).await).await;
+    let answer = answer.map_err(|fault| if matches!(export, Export::Plan(_)) { plan::refused(fault) } else { fault })?;
     report(store.into_data(), answer).await
 }
 
-async fn called(
-    loaded: &Loaded,
-    store: &mut Store<StepState>,
-    input: &StepInput,
-    export: &Export,
-) -> wasmtime::Result<Result<Outcome, Failure>> {
+/// Whether the component has the export at all.
+fn exported(loaded: &Loaded, export: &Export) -> Result<(), StepFault> {
+    let missing = match export {
+        Export::Step => return Ok(()),
+        Export::Cancel(_) => loaded.compensation.is_none().then_some("compensation"),
+        Export::Plan(_) => loaded.planning.is_none().then_some("planning"),
+    };
+    missing.map_or(Ok(()), |name| Err(StepFault::Component(format!("it does not export waybill:stage/{name}"))))
+}
+
+async fn called(loaded: &Loaded, store: &mut Store<StepState>, input: &StepInput, export: &Export) -> wasmtime::Result<Answer> {
     let (instance, guest) = instantiate(loaded, store).await?;
-    match (export, &loaded.compensation) {
-        (Export::Cancel(reason), Some(indices)) => {
+    match (export, &loaded.compensation, &loaded.planning) {
+        (Export::Cancel(reason), Some(indices), _) => {
             let guest = indices.load(&mut *store, &instance)?;
-            guest.call_cancel(&mut *store, input, reason).await
+            guest.call_cancel(&mut *store, input, reason).await.map(Answer::Outcome)
         }
-        (Export::Step | Export::Cancel(_) | Export::Plan(_), _) => guest.call_step(&mut *store, input).await,
+        (Export::Plan(part), _, Some(indices)) => {
+            let guest = indices.load(&mut *store, &instance)?;
+            let answer = match part {
+                Part::Before => guest.call_before(&mut *store, input).await,
+                Part::After => guest.call_after(&mut *store, input).await,
+                Part::OnFailure => guest.call_on_failure(&mut *store, input).await,
+            };
+            answer.map(Answer::Plan)
+        }
+        (Export::Step | Export::Cancel(_) | Export::Plan(_), _, _) => guest.call_step(&mut *store, input).await.map(Answer::Outcome),
     }
 }
 
-async fn report(mut state: StepState, answer: Result<Outcome, Failure>) -> Result<StepReport, StepFault> {
+/// What an export answered.
+enum Answer {
+    /// Of `step` and `cancel`.
+    Outcome(Result<Outcome, Failure>),
+    /// Of `planning`.
+    Plan(Result<Vec<String>, Failure>),
+}
+
+async fn report(mut state: StepState, answer: Answer) -> Result<StepReport, StepFault> {
     let Some(mut session) = state.session.take() else { return Err(StepFault::Unavailable("the step lost its session".into())) };
     let trace = match session.finish() {
         Ok(trace) => trace,
         Err(stop) => return Err(fault::of_error(&stop.into(), &mut state)),
     };
-    let ending = match outcome::ending(answer, &session, &mut state.log).await {
+    let ended = match answer {
+        Answer::Outcome(answer) => outcome::ending(answer, &session, &mut state.log).await,
+        Answer::Plan(Ok(stages)) => plan::planned(&stages, &session),
+        Answer::Plan(Err(failure)) => outcome::ending(Err(failure), &session, &mut state.log).await,
+    };
+    let ending = match ended {
         Ok(ending) => ending,
         Err((code, text)) => return Err(fault::plugin(code, text, state.drain_log())),
     };

@@ -107,6 +107,11 @@ impl Session {
         if self.dry_run() { Effect::Read } else { Effect::Write }
     }
 
+    /// The same of a change that is made once an attempt.
+    pub(crate) fn once_effect(&self) -> Effect {
+        if self.dry_run() { Effect::Read } else { Effect::Once }
+    }
+
     pub(crate) fn calls(&self) -> u32 {
         self.calls
     }
@@ -152,7 +157,7 @@ impl Session {
 
     /// Must be called before the first change of a call is sent.
     pub(crate) async fn intend(&mut self, open: &Open) -> Result<(), Stop> {
-        if open.effect == Effect::Write { self.trace.intend(open).await } else { Ok(()) }
+        if open.effect.changes() { self.trace.intend(open).await } else { Ok(()) }
     }
 
     /// Must be called before every further change of the same call.
@@ -169,7 +174,7 @@ impl Session {
         let bytes = self.bytes.saturating_add(value.to_string().len() as u64);
         let bytes_max = self.call.limits.host_call_bytes_max;
         // What was changed is changed: its answer is delivered all the same.
-        if bytes > bytes_max && open.effect != Effect::Write {
+        if bytes > bytes_max && !open.effect.changes() {
             let text = format!("the host calls of a step may exchange {bytes_max} bytes, and this answer is more");
             kept = Kept { answer: T::quota(text), seen: Vec::new() };
             value = serde_json::to_value(&kept).map_err(unkept)?;

@@ -15,10 +15,19 @@ use std::sync::Arc;
 pub(crate) enum Effect {
     /// Answered from what the step was started with.
     Local,
-    /// Asks a cluster.
+    /// Asks a cluster, or what became of another execution.
     Read,
     /// Changes something; repeating it with the same content does no harm.
     Write,
+    /// Changes something once for the attempt, whatever it is repeated with: the other side knows the repetition.
+    Once,
+}
+
+impl Effect {
+    /// Something outside is another afterwards.
+    pub(crate) fn changes(self) -> bool {
+        matches!(self, Self::Write | Self::Once)
+    }
 }
 
 /// A call that is being answered.
@@ -89,10 +98,10 @@ impl Trace {
         if self.journal.is_current() { Ok(()) } else { Err(Stop::Fenced) }
     }
 
-    /// Makes durable what the change rests on.
+    /// Makes durable what the change rests on, where its content could be another on a repetition.
     pub(crate) async fn intend(&mut self, open: &Open) -> Result<(), Stop> {
         self.still_current()?;
-        if open.intended || !self.read_before {
+        if open.intended || open.effect == Effect::Once || !self.read_before {
             return Ok(());
         }
         let intent = TraceEntry { index: open.index, call: open.call.to_owned(), request: open.request.clone(), response: None };

@@ -1,6 +1,7 @@
 //! What is handed in as a component, and what lies where compiled ones should.
 
 use crate::bench::{Bench, refusal};
+use crate::children::START;
 use crate::guest::{Guest, MANIFEST};
 use crate::parts::Setup;
 use app::ports::StageHost;
@@ -163,6 +164,26 @@ async fn what_is_precompiled_runs() {
     }
 }
 
+/// Says this besides.
+fn said(guest: Guest, more: &str) -> Guest {
+    Guest { manifest: MANIFEST.replace("\"params\"", &format!("{more},\"params\"")), ..guest }
+}
+
+#[test]
+fn what_plans_and_starts_says_so_in_its_row() {
+    let (from, out) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let more =
+        r#""planning":{"types":["wait"]},"capabilities":{"executions":["cancel","start","erase"]},"dryRun":"execute","manualSkip":true"#;
+    let guest = said(Guest { imports: START, ..Guest::planning("(i32.const 256)") }, more);
+    let rows = precompile(out.path(), &[written(&from, "planner.wasm", &guest)]).unwrap();
+    assert_eq!(
+        (rows[0].exports.clone(), rows[0].grant.executions.clone()),
+        (vec!["planning".into()], vec!["start".into(), "cancel".into()])
+    );
+    let kept = ["/planning/types/0", "/dryRun", "/manualSkip"].map(|pointer| rows[0].manifest.pointer(pointer).unwrap().to_string());
+    assert_eq!(kept, ["\"wait\"", "\"execute\"", "true"]);
+}
+
 const CLOCK: &str = r#"(import "wasi:clocks/wall-clock@0.2.6" "now" (func $now (param i32)))"#;
 
 #[test]
@@ -192,6 +213,13 @@ fn nothing_changes_when_one_component_is_refused() {
             },
             "does not import it",
         ),
+        (said(Guest::default(), r#""planning":{"types":["wait"]}"#), "names types that it may plan but does not export planning"),
+        (Guest::planning("(i32.const 256)"), "exports planning but does not name the types"),
+        (said(Guest::planning("(i32.const 256)"), r#""planning":{"types":[]}"#), "/planning/types: "),
+        (said(Guest::default(), r#""capabilities":{"executions":["start"]}"#), "declares executions but does not import it"),
+        (Guest { imports: START, ..Guest::default() }, "imports executions but does not declare it"),
+        (said(Guest::default(), r#""dryRun":"always""#), "/dryRun: "),
+        (said(Guest::default(), r#""manualSkip":"yes""#), "/manualSkip: "),
     ];
     for (guest, why) in bad {
         let other = written(&from, "bad.wasm", &guest);

@@ -48,6 +48,11 @@ world guest {
 }
 "#;
 
+/// Besides, what a guest that plans exports.
+const PLANNING: &str = "
+world planning-guest { include guest; export waybill:stage/planning@0.1.0; }
+";
+
 /// A guest: what differs from the smallest one.
 #[derive(Clone)]
 pub(crate) struct Guest {
@@ -63,6 +68,8 @@ pub(crate) struct Guest {
     pub(crate) validate: &'static str,
     /// Body of `step`; the input is `$in`, the answer's address is left on the stack.
     pub(crate) step: String,
+    /// Bodies of `planning`: before, after and on failure, as that of `step`; none when it does not export it.
+    pub(crate) planning: Option<[String; 3]>,
     /// What it says of itself.
     pub(crate) manifest: String,
 }
@@ -76,6 +83,7 @@ impl Default for Guest {
             describe: "",
             validate: "",
             step: SUCCEED.to_owned(),
+            planning: None,
             manifest: MANIFEST.to_owned(),
         }
     }
@@ -87,16 +95,27 @@ impl Guest {
         Self { step: step.into(), ..Self::default() }
     }
 
+    /// The smallest guest that plans with this, whichever part it is asked for.
+    pub(crate) fn planning(body: impl Into<String>) -> Self {
+        let body = body.into();
+        Self { planning: Some([body.clone(), body.clone(), body]), ..Self::default() }
+    }
+
     /// As a component.
     pub(crate) fn component(&self) -> Vec<u8> {
         let mut core = wat::parse_str(self.text()).unwrap();
-        let (resolve, world) = world();
+        let (resolve, world) = world(if self.planning.is_some() { "planning-guest" } else { "guest" });
         embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8).unwrap();
         ComponentEncoder::default().validate(true).module(&core).unwrap().encode().unwrap()
     }
 
     fn text(&self) -> String {
-        let Self { imports, memory, more, describe, validate, step, manifest } = self;
+        let Self { imports, memory, more, describe, validate, step, planning, manifest } = self;
+        let part = |(name, body): (&str, &String)| {
+            format!("(func (export \"waybill:stage/planning@0.1.0#{name}\") (param $in i32) (result i32) {body})")
+        };
+        let parts = |bodies: &[String; 3]| ["before", "after", "on-failure"].into_iter().zip(bodies).map(part).collect::<String>();
+        let planning = planning.as_ref().map(parts).unwrap_or_default();
         let (data, length) = (manifest.replace('\\', "\\\\").replace('"', "\\\""), manifest.len());
         format!(
             r#"(module
@@ -122,17 +141,18 @@ impl Guest {
                 {ANSWER})
               (func (export "waybill:stage/lifecycle@0.1.0#step") (param $in i32) (result i32)
                 {step})
+              {planning}
               {more})"#
         )
     }
 }
 
-fn world() -> (Resolve, wit_parser::WorldId) {
+fn world(name: &str) -> (Resolve, wit_parser::WorldId) {
     let mut resolve = Resolve::default();
     let contract = UnresolvedPackageGroup::parse("stage.wit", include_str!("../../../../wit/stage@0.1.0/stage.wit")).unwrap();
     resolve.push_group(contract).unwrap();
-    let group = UnresolvedPackageGroup::parse("guest.wit", WASI).unwrap();
+    let group = UnresolvedPackageGroup::parse("guest.wit", &format!("{WASI}{PLANNING}")).unwrap();
     resolve.push_group(group).unwrap();
-    let (world, _) = resolve.worlds.iter().find(|(_, world)| world.name == "guest").unwrap();
+    let (world, _) = resolve.worlds.iter().find(|(_, world)| world.name == name).unwrap();
     (resolve, world)
 }

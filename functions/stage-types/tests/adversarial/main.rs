@@ -6,9 +6,13 @@ mod answers;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod children;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod guest;
+#[cfg(test)]
+mod planning;
 #[cfg(test)]
 mod running;
 

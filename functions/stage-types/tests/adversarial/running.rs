@@ -197,14 +197,14 @@ async fn one_call_cannot_hand_over_without_end() {
     assert_eq!(fault(bench.run(&guest, &Setup::default()).await).0, "plugin-quota");
 }
 
-const GET: &str = r#"(import "waybill:stage/kubernetes@0.1.0" "get" (func $get
+pub(crate) const GET: &str = r#"(import "waybill:stage/kubernetes@0.1.0" "get" (func $get
   (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))"#;
 /// Reads ConfigMap `a` in `shop` of account `prod`.
-const CALL_GET: &str = r#"(call $get
+pub(crate) const CALL_GET: &str = r#"(call $get
   (i32.const 2000) (i32.const 4) (i32.const 1) (i32.const 2010) (i32.const 4)
   (i32.const 2020) (i32.const 2) (i32.const 2030) (i32.const 9) (i32.const 2040) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0)
   (i32.const 0) (i32.const 0) (i32.const 600))"#;
-const NAMES: &str = r#"(data (i32.const 2000) "prod") (data (i32.const 2010) "shop") (data (i32.const 2020) "v1")
+pub(crate) const NAMES: &str = r#"(data (i32.const 2000) "prod") (data (i32.const 2010) "shop") (data (i32.const 2020) "v1")
   (data (i32.const 2030) "ConfigMap") (data (i32.const 2040) "a")"#;
 
 fn reader() -> Guest {

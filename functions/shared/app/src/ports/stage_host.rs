@@ -320,7 +320,7 @@ pub struct StepReport {
 pub enum StepFault {
     /// It broke the contract: trap, limit, bad answer. The code is one of `plugin-trap`, `plugin-timeout`,
     /// `plugin-stack-overflow`, `plugin-out-of-memory`, `plugin-abi-violation`, `plugin-output-too-large`, `plugin-quota`,
-    /// `checkpoint-refused`.
+    /// `checkpoint-refused`, `plan-refused`.
     #[error("{code}: {message}")]
     Plugin {
         /// Which, kebab-case.

@@ -1,6 +1,6 @@
 //! Interfaces that are not available yet: every call is denied, nothing is kept.
 
-use crate::bindings::waybill::stage::{executions, http, secrets};
+use crate::bindings::waybill::stage::{http, secrets};
 use crate::state::StepState;
 
 /// The answer of everything that is still to come.
@@ -9,29 +9,6 @@ pub(crate) const NOT_YET: &str = "not available yet";
 impl http::Host for StepState {
     async fn send(&mut self, _request: http::Request) -> wasmtime::Result<Result<http::Response, http::Error>> {
         Ok(Err(http::Error::Denied(NOT_YET.into())))
-    }
-}
-
-impl executions::Host for StepState {
-    async fn start(&mut self, _app: String, _pipeline: String, _trigger: String) -> wasmtime::Result<Result<String, executions::Error>> {
-        Ok(Err(executions::Error::Denied(NOT_YET.into())))
-    }
-
-    async fn get(&mut self, _id: String, _fields: Vec<String>) -> wasmtime::Result<Result<String, executions::Error>> {
-        Ok(Err(executions::Error::Denied(NOT_YET.into())))
-    }
-
-    async fn newest(
-        &mut self,
-        _app: String,
-        _pipeline: String,
-        _statuses: Vec<String>,
-    ) -> wasmtime::Result<Result<Option<String>, executions::Error>> {
-        Ok(Err(executions::Error::Denied(NOT_YET.into())))
-    }
-
-    async fn cancel(&mut self, _id: String, _reason: String) -> wasmtime::Result<Result<(), executions::Error>> {
-        Ok(Err(executions::Error::Denied(NOT_YET.into())))
     }
 }
 

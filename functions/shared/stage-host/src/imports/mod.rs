@@ -1,6 +1,7 @@
 //! Everything a component can ask of its host, one interface a file.
 
 mod denied;
+mod executions;
 mod kubernetes;
 mod local;
 mod read;

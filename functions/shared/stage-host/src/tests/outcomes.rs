@@ -82,6 +82,26 @@ async fn a_suspension_waits_for_something() {
 }
 
 #[tokio::test]
+async fn the_end_of_an_execution_is_waited_for_by_those_who_deal_with_executions() {
+    let waits = |name: &str| {
+        let signal = AwaitSignal { name: name.into(), prompt: String::new(), form: None, allowed: Vec::new() };
+        Outcome::Suspended(Suspended { any_of: vec![signal], until_ms: None, checkpoint: state(1, "1"), progress: shown(None) })
+    };
+    let granted = || Setup { runs: vec!["get"], ..Setup::default() }.state();
+    let ended = end(&mut granted(), Ok(waits("execution:01CHILD"))).await.unwrap();
+    let StepEnd::Suspended { any_of, until_ms: None } = ended.end else { panic!() };
+    assert_eq!(any_of[0].name, "execution:01CHILD");
+    let (code, message) = check(waits("execution:01CHILD")).await.unwrap_err();
+    assert!(code == "plugin-abi-violation" && message.contains("its grant has nothing"), "{message}");
+    for bad in ["execution:", "execution:a/b", "execution: 01CHILD", &format!("execution:{}", "x".repeat(64))] {
+        let (code, message) = end(&mut granted(), Ok(waits(bad))).await.unwrap_err();
+        assert!(code == "plugin-abi-violation" && message.contains("execution id"), "{bad}: {message}");
+    }
+    // Any other name is the stage's own.
+    check(waits("executions")).await.unwrap();
+}
+
+#[tokio::test]
 async fn failures_have_codes() {
     let failure = |code: &str| Failure {
         code: code.into(),

@@ -2,8 +2,9 @@
 //! memory, and steps. Shared by the tests within the crate and those outside.
 
 use app::ports::{
-    AccountAccess, Applied, ApplyOptions, Cluster, ClusterError, Export, JournalError, KindInfo, ListQuery, LogQuery, ObjectKey,
-    ObjectPage, Rollout, RunInfo, StepCall, StepJournal, StepMode, StepScope, TraceEntry, Verified, VerifyNeeds, Wake, WatchKey, WatchSpec,
+    AccountAccess, Applied, ApplyOptions, Cluster, ClusterError, Executions, Export, JournalError, KindInfo, ListQuery, LogQuery,
+    ObjectKey, ObjectPage, Rollout, RunInfo, StepCall, StepJournal, StepMode, StepScope, TraceEntry, Verified, VerifyNeeds, Wake, WatchKey,
+    WatchSpec,
 };
 use async_trait::async_trait;
 use model::account::{ClusterConnection, ClusterCredentials};
@@ -14,6 +15,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
+
+mod executions;
+pub(crate) use executions::ScriptedExecutions;
 
 /// A cluster that remembers what it was asked.
 #[derive(Default)]
@@ -225,6 +229,10 @@ impl StepScope for SmallScope {
 pub(crate) struct Setup {
     pub(crate) cluster: Arc<ScriptedCluster>,
     pub(crate) journal: Arc<MemoryJournal>,
+    pub(crate) executions: Arc<ScriptedExecutions>,
+    /// Functions of `executions` that are granted.
+    pub(crate) runs: Vec<&'static str>,
+    pub(crate) export: Export,
     pub(crate) verbs: Vec<&'static str>,
     pub(crate) extra_kinds: Vec<&'static str>,
     pub(crate) namespaces: Vec<&'static str>,
@@ -237,6 +245,9 @@ impl Default for Setup {
         Self {
             cluster: Arc::default(),
             journal: Arc::default(),
+            executions: Arc::default(),
+            runs: Vec::new(),
+            export: Export::Step,
             verbs: vec!["resolve", "get", "list-objects", "apply", "create", "rollout-status", "pod-logs"],
             extra_kinds: Vec::new(),
             namespaces: vec!["shop", "shop-2"],
@@ -263,9 +274,9 @@ impl Setup {
         StepCall {
             cwasm_sha256: "0".repeat(64),
             checkpoint_schemas: vec![1],
-            grant: Grant { kubernetes: vec![kubernetes], ..Grant::default() },
+            grant: Grant { kubernetes: vec![kubernetes], adopt_sender: false, executions: texts(&self.runs).into_iter().collect() },
             limits: self.limits,
-            export: Export::Step,
+            export: self.export.clone(),
             info: RunInfo {
                 application: "flaskapp".into(),
                 pipeline: "deployTesting".into(),
@@ -285,7 +296,7 @@ impl Setup {
             seed: 7,
             accounts: BTreeMap::from([("prod".to_owned(), access)]),
             cluster: Arc::clone(&self.cluster) as Arc<dyn Cluster>,
-            executions: Arc::new(app::ports::NoExecutions),
+            executions: Arc::clone(&self.executions) as Arc<dyn Executions>,
             scope: Arc::new(SmallScope),
             journal: Arc::clone(&self.journal) as Arc<dyn StepJournal>,
         }
