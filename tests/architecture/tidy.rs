@@ -62,8 +62,10 @@ fn private_paths(sources: &[Source]) -> Vec<String> {
     lines_with(sources, |_, line| SOMEBODYS_FOLDERS.iter().any(|folder| line.contains(folder)))
 }
 
+/// Those of the workspace: a reference is copied elsewhere and built there, alone.
 fn manifests(sources: &[Source]) -> impl Iterator<Item = &Source> {
-    sources.iter().filter(|source| source.path.ends_with("/Cargo.toml"))
+    let reference = |source: &&Source| source.path.starts_with("functions/dev/references/");
+    sources.iter().filter(|source| source.path.ends_with("/Cargo.toml")).filter(move |source| !reference(source))
 }
 
 fn without_lints(sources: &[Source]) -> Vec<String> {
@@ -105,7 +107,7 @@ fn without_policy(sources: &[Source]) -> Vec<String> {
     if !sources.iter().any(|source| source.path.starts_with("infra/")) {
         return Vec::new();
     }
-    let tools = ["dev", "local", "stage-types", "shared"];
+    let tools = ["dev", "dev/bench", "local", "stage-types", "shared"];
     let function = |source: &Source| source.path.strip_prefix("functions/")?.strip_suffix("/src/main.rs").map(str::to_owned);
     let has_policy = |name: &String| {
         let begins = format!("infra/policies/{name}.");
@@ -181,6 +183,7 @@ fn a_manifest_with_its_own_mind_is_found() {
     assert_eq!(own_versions(&sample("a/Cargo.toml", bad)), ["a/Cargo.toml: serde = \"1\""]);
     let good = "[lints]\nworkspace = true\n[dependencies]\nserde = { workspace = true, features = [\"derive\"] }\n";
     assert!(without_lints(&sample("a/Cargo.toml", good)).is_empty() && own_versions(&sample("a/Cargo.toml", good)).is_empty());
+    assert!(own_versions(&sample("functions/dev/references/x/Cargo.toml", bad)).is_empty(), "it stands alone");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use lexopt::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::{cluster, lint, plugins, setup, test, up};
+use crate::{bench, cluster, lint, plugins, setup, test, up};
 
 pub(crate) const USAGE: &str = "\
 usage: cargo dev COMMAND
@@ -21,6 +21,9 @@ usage: cargo dev COMMAND
   plugins               build the stage components and precompile them
   cluster build|up|down|status [--json]
                         the real control plane with simulated nodes
+  bench [chain] [throughput] [fan] [--reference restate|none] [--json] [--repetitions N] [--clients N] [--seconds N]
+                        [--data DIR]
+                        measure the execution path, release build, beside a reference on the same disk (--data says which)
 ";
 
 /// One thing to do.
@@ -33,6 +36,7 @@ pub(crate) enum Command {
     Test(test::Options),
     Cluster { action: cluster::Action, json: bool },
     Up(up::Options),
+    Bench(bench::Options),
 }
 
 impl Command {
@@ -48,6 +52,7 @@ impl Command {
             Self::Test(options) => test::run(&options),
             Self::Cluster { action, json } => cluster::run(&action, json),
             Self::Up(options) => up::run(&options),
+            Self::Bench(options) => bench::run(&options),
         }
     }
 }
@@ -70,6 +75,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         "test" => parse_test(&mut parser),
         "cluster" => parse_cluster(&mut parser),
         "up" => parse_up(parser.raw_args()?),
+        "bench" => parse_bench(&mut parser),
         other => Err(unknown("command", other)),
     }
 }
@@ -115,6 +121,30 @@ fn parse_cluster(parser: &mut lexopt::Parser) -> Result<Command> {
         other => return Err(unknown("action", other)),
     };
     Ok(Command::Cluster { action, json: only_json(parser)? })
+}
+
+fn parse_bench(parser: &mut lexopt::Parser) -> Result<Command> {
+    let mut options = bench::Options::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Value(name) => {
+                let name = name.string()?;
+                let known = bench::BENCHES.into_iter().find(|known| *known == name);
+                options.benches.push(known.ok_or_else(|| unknown("bench", &name))?);
+            }
+            Long("json") => options.json = true,
+            Long("reference") => options.reference = bench::Reference::parse(&parser.value()?.string()?)?,
+            Long("repetitions") => options.repetitions = parser.value()?.parse()?,
+            Long("clients") => options.clients = parser.value()?.parse()?,
+            Long("seconds") => options.seconds = parser.value()?.parse()?,
+            Long("data") => options.data = Some(parser.value()?.into()),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if options.benches.is_empty() {
+        options.benches = bench::BENCHES.to_vec();
+    }
+    Ok(Command::Bench(options))
 }
 
 /// Only the two words we act on are taken out; the story knows the rest.
@@ -165,8 +195,18 @@ mod tests {
     }
 
     #[test]
+    fn benches_are_named_and_all_of_them_when_none_is() {
+        let Command::Bench(options) = words("bench fan chain --reference none --seconds 2").unwrap() else { panic!() };
+        assert_eq!((options.benches, options.reference, options.seconds), (vec!["fan", "chain"], bench::Reference::None, 2));
+        let Command::Bench(options) = words("bench").unwrap() else { panic!() };
+        assert_eq!((options.benches.len(), options.reference, options.clients), (3, bench::Reference::Restate, 64));
+    }
+
+    #[test]
     fn wrong_words_are_refused() {
-        for text in ["dance", "cluster", "cluster dance", "setup --xml", "plugins now", "up --context c", "up --kubeconfig", "--json"] {
+        let wrong = ["dance", "cluster", "cluster dance", "setup --xml", "plugins now", "up --context c", "up --kubeconfig", "--json"];
+        let benches = ["bench dance", "bench --reference spinnaker", "bench --clients many"];
+        for text in wrong.into_iter().chain(benches) {
             assert!(words(text).is_err(), "{text}");
         }
     }

@@ -5,6 +5,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
 
 mod arguments;
+mod bench;
+mod bench_reference;
+mod bench_rows;
 mod cluster;
 mod error;
 mod libtest;
