@@ -55,7 +55,10 @@ mod tests {
         let mut samples = Samples::default();
         samples.extend((1..=200).rev().map(Duration::from_millis));
         let summary = samples.summary();
-        assert_eq!((&summary["p50"], &summary["p99"], &summary["min"], &summary["max"]), (&json!(100.0), &json!(198.0), &json!(1.0), &json!(200.0)));
+        assert_eq!(
+            (&summary["p50"], &summary["p99"], &summary["min"], &summary["max"]),
+            (&json!(100.0), &json!(198.0), &json!(1.0), &json!(200.0))
+        );
         assert_eq!(summary["mean"], 100.5);
     }
 

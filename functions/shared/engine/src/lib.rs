@@ -16,7 +16,7 @@ pub use state::{
     Call, Done, Ending, Execution, Graph, InvalidGraph, Limits, Live, Node, Parent, Pause, Phase, RunState, STAGE_RUNS_MAX, StageRun,
     Stopping, WindowPass,
 };
-pub use wanted::{Effect, wake_at, wanted};
+pub use wanted::{Effect, is_due, wake_at, wanted};
 
 use model::Millis;
 

@@ -73,6 +73,26 @@ pub fn wanted(execution: &Execution) -> Vec<Effect> {
     effects
 }
 
+/// Whether a tick at this instant changes anything. A step that is being made is not waited for by time, but its stage's end is.
+#[must_use]
+pub fn is_due(execution: &Execution, now: Millis) -> bool {
+    if execution.status == Status::NotStarted {
+        return execution.start_by_ms.is_some_and(|by| by < now);
+    }
+    if execution.paused.is_some() {
+        return false;
+    }
+    execution.runs.iter().filter_map(|run| run.live()).any(|live| {
+        let until = match &live.phase {
+            Phase::Window { until_ms } | Phase::Wait { until_ms } | Phase::BackOff { until_ms, .. } => Some(*until_ms),
+            Phase::Suspended { until_ms, .. } => *until_ms,
+            Phase::Resolve | Phase::Step { .. } | Phase::Children { .. } => None,
+        };
+        let stop = live.stopping.as_ref().map(|stopping| stopping.until_ms);
+        [until, execution.deadline_ms(live), stop].into_iter().flatten().any(|at| at <= now)
+    })
+}
+
 /// The earliest instant at which time alone changes something; none when nothing waits for time.
 #[must_use]
 pub fn wake_at(execution: &Execution) -> Option<Millis> {

@@ -8,7 +8,7 @@
     reason = "what helps a test may panic as the test may"
 )]
 
-use engine::{Call, Cancel, Effect, Event, Execution, Graph, Node, Outcome, Verdict, decide, invariants, wake_at, wanted};
+use engine::{Call, Cancel, Effect, Event, Execution, Graph, Node, Outcome, Verdict, decide, invariants, is_due, wake_at, wanted};
 use model::id::{ExecutionId, RefId};
 use model::pipeline::FailureChoice;
 use model::reason::{Reason, ReasonCode};
@@ -74,6 +74,10 @@ fn outcome(call: Call, dice: u8, now: u64) -> Outcome {
 
 fn fold(execution: &Execution, event: &Event, now: u64) -> Execution {
     let Ok(decision) = decide(execution, event, now) else { return execution.clone() };
+    if *event == Event::Tick && !execution.status.is_complete() {
+        let begins = execution.start_by_ms.is_some();
+        assert!(begins || decision.changed == is_due(execution, now), "a tick changes something when something is due, and only then");
+    }
     invariants::check(execution, &decision.execution).unwrap();
     let again = decide(&decision.execution, event, now);
     if let (Ok(again), Event::Stepped { .. } | Event::Resolved { .. } | Event::Changed { .. } | Event::Begin) = (again, event) {

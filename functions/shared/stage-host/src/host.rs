@@ -6,13 +6,18 @@ use crate::library::Library;
 use crate::run::{self, Quiet};
 use app::ports::{StageHost, StepCall, StepFault, StepReport};
 use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 /// Components kept in memory when nothing else is said.
 const KEPT_MAX: usize = 32;
+
+/// Answers of `validate` that are kept; beyond that all are forgotten.
+const VALIDATED_MAX: usize = 1_000;
 
 /// What a host needs to know.
 #[derive(Debug, Clone)]
@@ -44,6 +49,32 @@ pub struct WasmHost {
     pub(crate) engine: Engine,
     pub(crate) library: Library,
     pub(crate) ticker: Ticker,
+    validated: Validated,
+}
+
+/// Answers of `validate`, which is pure: the same component says the same of the same settings.
+#[derive(Default)]
+struct Validated(Mutex<HashMap<(String, [u8; 32]), Problems>>);
+
+/// JSON pointer, message.
+type Problems = Vec<(String, String)>;
+
+impl Validated {
+    fn key(cwasm_sha256: &str, params: &str) -> (String, [u8; 32]) {
+        (cwasm_sha256.to_owned(), Sha256::digest(params).into())
+    }
+
+    fn get(&self, key: &(String, [u8; 32])) -> Option<Problems> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    fn keep(&self, key: (String, [u8; 32]), problems: &Problems) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= VALIDATED_MAX {
+            kept.clear();
+        }
+        kept.insert(key, problems.clone());
+    }
 }
 
 impl WasmHost {
@@ -58,7 +89,7 @@ impl WasmHost {
         imports::add_to_linker(&mut linker).map_err(wrong)?;
         let library = Library::new(options.components, options.components_max, engine.clone(), linker);
         let ticker = Ticker::start(&engine)?;
-        Ok(Arc::new(Self { engine, library, ticker }))
+        Ok(Arc::new(Self { engine, library, ticker, validated: Validated::default() }))
     }
 
     /// Calls `lifecycle.describe` with every import denying, at a clock and with random bytes that follow from the seed: what
@@ -78,6 +109,12 @@ impl StageHost for WasmHost {
     }
 
     async fn validate(&self, cwasm_sha256: &str, params: &str) -> Result<Vec<(String, String)>, StepFault> {
-        Box::pin(run::quiet(self, cwasm_sha256, 0, Quiet::Validate(params))).await.map(|(_, pairs)| pairs)
+        let key = Validated::key(cwasm_sha256, params);
+        if let Some(problems) = self.validated.get(&key) {
+            return Ok(problems);
+        }
+        let (_, problems) = Box::pin(run::quiet(self, cwasm_sha256, 0, Quiet::Validate(params))).await?;
+        self.validated.keep(key, &problems);
+        Ok(problems)
     }
 }

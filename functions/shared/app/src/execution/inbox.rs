@@ -141,7 +141,7 @@ pub(super) async fn open(ports: Ports<'_>, caller: &Principal, id: &ExecutionId)
         AppError::NotFound { .. } => unknown(),
         other => other,
     })?;
-    let plan = Plan::load(ports.blobs, &meta.plan).await?;
+    let plan = Plan::load(ports.table, ports.blobs, id, &meta.plan).await?;
     meta.execution.graph = plan.graph()?;
     Ok((meta, plan))
 }

@@ -44,6 +44,12 @@ pub fn done(id: &ExecutionId, event: &str) -> Key {
     Key::new(partition(id), format!("DONE#{event}"))
 }
 
+/// The plan, where it is small enough to stand beside META.
+#[must_use]
+pub fn plan(id: &ExecutionId) -> Key {
+    Key::new(partition(id), "PLAN")
+}
+
 /// Who runs and who waits of a pipeline's executions.
 #[must_use]
 pub fn slots(pipeline: &PipelineId) -> Key {

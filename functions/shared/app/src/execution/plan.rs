@@ -1,8 +1,10 @@
-//! The plan: everything an execution was started with, pinned. An immutable blob.
+//! The plan: everything an execution was started with, pinned. It changes only by the stages that stages unfold into, in the commit
+//! that takes them. A small one stands beside META, so that a start writes nothing but its transaction; a large one is a blob.
 
+use super::keys;
 use crate::error::AppError;
 use crate::limits::PLAN_BYTES_MAX;
-use crate::ports::{Blobs, StoreError};
+use crate::ports::{Blobs, Item, StoreError, Table, Write};
 use crate::record::{self, Record};
 use engine::{Graph, Node, Parent};
 use model::artifact::{Artifact, ExpectedArtifact};
@@ -16,6 +18,11 @@ use model::{Millis, id::RefId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
+
+/// What META says of a plan that stands beside it.
+const IN_ITEM: &str = "item";
+/// Larger plans are blobs.
+const ITEM_BYTES_MAX: usize = 128 << 10;
 
 /// What an execution was started with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -256,20 +263,24 @@ impl Plan {
         found
     }
 
-    /// Stores the plan and gives its digest.
-    pub async fn store(&self, blobs: &dyn Blobs) -> Result<String, AppError> {
+    /// Where the plan is kept: what META says of it, and the write that belongs into META's transaction. A blob is stored at once.
+    pub async fn keep(&self, blobs: &dyn Blobs, id: &ExecutionId) -> Result<(String, Option<Write>), AppError> {
         let bytes = record::encode(self)?;
         if bytes.len() > PLAN_BYTES_MAX {
             let message = format!("pipeline, parameters and trigger of an execution have at most {PLAN_BYTES_MAX} bytes of JSON together");
             return Err(AppError::invalid("", "execution-too-large", message));
         }
-        Ok(blobs.put(&bytes).await?)
+        if bytes.len() <= ITEM_BYTES_MAX {
+            let write = Write::Put(Item::new(keys::plan(id), bytes), vec![]);
+            return Ok((IN_ITEM.to_owned(), Some(write)));
+        }
+        Ok((blobs.put(&bytes).await?, None))
     }
 
-    /// Reads a plan back.
-    pub async fn load(blobs: &dyn Blobs, digest: &str) -> Result<Self, AppError> {
-        let bytes = blobs.get(digest).await?;
-        let bytes = bytes.ok_or_else(|| StoreError::Damaged(format!("the plan {digest} is gone")))?;
+    /// Reads a plan back from where META says it is kept.
+    pub async fn load(table: &dyn Table, blobs: &dyn Blobs, id: &ExecutionId, kept: &str) -> Result<Self, AppError> {
+        let bytes = if kept == IN_ITEM { table.get(&keys::plan(id)).await?.map(|item| item.body) } else { blobs.get(kept).await? };
+        let bytes = bytes.ok_or_else(|| StoreError::Damaged(format!("the plan of {id} ({kept}) is gone")))?;
         record::decode(&bytes)
     }
 }

@@ -14,6 +14,7 @@ use engine::Execution;
 use model::Millis;
 use model::application::Application;
 use model::artifact::Artifact;
+use model::component::StageType;
 use model::id::{AppName, ExecutionId, PipelineId, ProjectName};
 use model::order::{NOTE_BYTES_MAX, Origin, ReleaseOrder};
 use model::person::{Action, Principal};
@@ -23,6 +24,7 @@ use model::reason::{Reason, ReasonCode};
 use model::status::Status;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// Orders that one start may make: one in each project the application is bound to.
 const ORDERS_A_START_MAX: usize = 20;
@@ -168,9 +170,13 @@ async fn pin(table: &dyn Table, pipeline: &Pipeline) -> Result<Vec<PlannedStage>
         problems.error("/stages", "no-stages", "the pipeline has no stages to run");
     }
     let mut stages = Vec::with_capacity(pipeline.stages.len());
+    let mut rows: BTreeMap<&str, Option<StageType>> = BTreeMap::new();
     for (i, stage) in pipeline.stages.iter().enumerate() {
-        match stage_types::get(table, &stage.kind).await? {
-            Some(row) => stages.push(PlannedStage::pin(stage, &row)),
+        if !rows.contains_key(stage.kind.as_str()) {
+            rows.insert(&stage.kind, stage_types::get(table, &stage.kind).await?);
+        }
+        match rows.get(stage.kind.as_str()).and_then(Option::as_ref) {
+            Some(row) => stages.push(PlannedStage::pin(stage, row)),
             None => {
                 let message = format!("stage `{}`: no stage type `{}` is installed", stage.name, stage.kind);
                 problems.error(format!("/stages/{i}/type"), ReasonCode::UnsupportedStageType.as_str(), message);
@@ -199,7 +205,7 @@ async fn prior(ports: Ports<'_>, id: &PipelineId, pipeline: &Pipeline) -> Result
     query.backward = true;
     let (rows, _) = record::page::<Summary>(ports.table, &query).await?;
     match rows.iter().find(|row| row.status.is_complete()) {
-        Some(row) => Ok(Plan::load(ports.blobs, &row.plan).await?.artifacts),
+        Some(row) => Ok(Plan::load(ports.table, ports.blobs, &row.id, &row.plan).await?.artifacts),
         None => Ok(Vec::new()),
     }
 }
@@ -289,8 +295,8 @@ async fn create(
     projects: &[ProjectName],
     correlation: Option<&str>,
 ) -> Result<Started, AppError> {
-    let digest = plan.store(ports.blobs).await?;
     let id = ExecutionId::parse(ports.entropy.ulid(plan.created_ms)).map_err(|error| AppError::Damaged(error.to_string()))?;
+    let (kept, plan_item) = plan.keep(ports.blobs, &id).await?;
     let mut execution = Execution::new(id.clone(), plan.graph()?, plan.created_ms);
     execution.start_by_ms = request.start_by_ms;
     if let Some(reason) = failure {
@@ -300,7 +306,7 @@ async fn create(
     }
     for _ in 0..TRIES_MAX {
         let mut orders = Vec::with_capacity(projects.len());
-        let mut writes = Vec::new();
+        let mut writes: Vec<Write> = plan_item.iter().cloned().collect();
         if !execution.status.is_complete() {
             writes.push(enter(ports, plan, &mut execution, plan.created_ms).await?);
         }
@@ -312,7 +318,7 @@ async fn create(
             writes.push(Write::Put(item(keys::order_counter(project), &Counter { last: last + 1 })?, conditions));
             orders.push(OrderKey { project: project.clone(), number: last + 1 });
         }
-        let meta = meta(&execution, plan, &digest, orders.clone());
+        let meta = meta(&execution, plan, &kept, orders.clone());
         writes.extend(rows(&meta, request, plan)?);
         if let Some(correlation) = correlation {
             let value = Correlation { execution: id.clone(), orders: orders.clone() };
@@ -364,10 +370,10 @@ pub(super) async fn enter(ports: Ports<'_>, plan: &Plan, execution: &mut Executi
     slots::write(&plan.pipeline, &slots, revision)
 }
 
-fn meta(execution: &Execution, plan: &Plan, digest: &str, orders: Vec<OrderKey>) -> Meta {
+fn meta(execution: &Execution, plan: &Plan, kept: &str, orders: Vec<OrderKey>) -> Meta {
     Meta {
         execution: execution.clone(),
-        plan: digest.to_owned(),
+        plan: kept.to_owned(),
         application: plan.application.clone(),
         pipeline: plan.pipeline.clone(),
         orders,

@@ -20,7 +20,7 @@ pub const INLINE_BYTES_MAX: usize = 32 << 10;
 pub struct Meta {
     /// The engine's state, without its graph.
     pub execution: Execution,
-    /// The plan's digest.
+    /// Where the plan is kept: beside META, or the digest of a blob.
     pub plan: String,
     /// Whose it is.
     pub application: AppName,

@@ -7,24 +7,25 @@ use crate::accounts;
 use crate::error::AppError;
 use crate::execution::children::Children;
 use crate::execution::plan::PlannedStage;
-use crate::execution::scope::{StageScope, read};
+use crate::execution::scope::read;
 use crate::ports::{ClusterError, Export, RunInfo, StepCall, StepFault, StepMode, Wake};
 use engine::{Call, Effect};
 use futures::FutureExt;
 use futures::future::{self, BoxFuture};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Gathers everything for a step. The inner error is a fault of the step itself and goes through the engine as one.
-pub(crate) async fn prepare(held: &Held, effect: &Effect) -> Result<Result<StepCall, StepFault>, Stop> {
+pub(crate) async fn prepare(held: &mut Held, effect: &Effect) -> Result<Result<StepCall, StepFault>, Stop> {
     let Effect::Step { run, attempt, seq, retry, call, wake, scheduled_ms, deadline_ms } = effect else {
         return Ok(Err(StepFault::Unavailable("not a step".to_owned())));
     };
+    let scope = held.scope(*run).await?;
     let (Some(stage), Some(data)) = (held.plan.stages.get(*run), held.stages.get(*run)) else {
         return Ok(Err(StepFault::Component("the plan has no such stage".to_owned())));
     };
     let ports = &held.ports;
-    let scope = StageScope::gather(&held.meta.execution, &held.plan, *run, &held.stages, ports.blobs.as_ref()).await?;
     let into = journal::Into {
         table: ports.table.clone(),
         blobs: ports.blobs.clone(),
@@ -32,10 +33,15 @@ pub(crate) async fn prepare(held: &Held, effect: &Effect) -> Result<Result<StepC
         current: held.current.clone(),
         traces: held.traces.clone(),
     };
-    let journal = Journal::open(into, &held.id, Of { run: *run, attempt: *attempt, seq: *seq, retry: *retry }).await?;
-    let accounts = accounts::open_for(ports.table.as_ref(), ports.sealer.as_ref(), &held.meta.application).await?;
+    let of = Of { run: *run, attempt: *attempt, seq: *seq, retry: *retry };
+    let journal = Journal::open(into, &held.id, of, held.inherited.contains(&(*run, *attempt, *seq, *retry))).await?;
+    // A component that may not touch a cluster is not given any.
+    let accounts = if stage.component.grant.kubernetes.is_empty() {
+        BTreeMap::new()
+    } else {
+        accounts::open_for(ports.table.as_ref(), ports.sealer.as_ref(), &held.meta.application).await?
+    };
     let params = read(ports.blobs.as_ref(), &data.settings).await?;
-    let scope = Arc::new(scope);
     Ok(Ok(StepCall {
         cwasm_sha256: stage.component.cwasm_sha256.clone(),
         checkpoint_schemas: stage.component.checkpoint_schemas.clone(),

@@ -33,9 +33,9 @@ impl Held {
         if !self.changed && self.consumed.is_empty() && self.dirty.is_empty() && self.meta.supersedes.is_empty() {
             return Ok(true);
         }
+        let mut grown = None;
         if self.grown {
-            // The blob first: a reference without one cannot happen.
-            self.meta.plan = self.plan.store(self.ports.blobs.as_ref()).await?;
+            (self.meta.plan, grown) = self.plan.keep(self.ports.blobs.as_ref(), &self.id).await?;
         }
         let mut meta = self.meta.clone();
         meta.execution.version += 1;
@@ -47,7 +47,8 @@ impl Held {
             meta.fence = String::new();
             meta.lease_until_ms = 0;
         }
-        let foreign = self.foreign(&meta, now).await?;
+        let mut foreign = self.foreign(&meta, now).await?;
+        foreign.writes.extend(grown);
         meta.supersedes.drain(..foreign.told.min(meta.supersedes.len()));
         let writes = self.writes(&meta, foreign.writes, now).await?;
         if !self.transact(writes, &meta.commit_id).await? {

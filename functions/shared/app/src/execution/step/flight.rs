@@ -53,7 +53,7 @@ impl<'a> Flights<'a> {
     }
 
     /// Starts what the committed execution wants and stops what it does not want any more.
-    pub(crate) async fn reconcile(&mut self, held: &Held) -> Result<(), Stop> {
+    pub(crate) async fn reconcile(&mut self, held: &mut Held) -> Result<(), Stop> {
         let mut want: BTreeMap<Key, Effect> = BTreeMap::new();
         for effect in wanted(&held.meta.execution) {
             match &effect {
@@ -70,6 +70,9 @@ impl<'a> Flights<'a> {
             let keep = want.contains_key(key);
             if !keep {
                 abort.abort();
+                if let Key::Step { run, attempt, seq, retry } = key {
+                    held.inherited.insert((*run, *attempt, *seq, *retry));
+                }
             }
             keep
         });
@@ -140,7 +143,7 @@ impl<'a> Flights<'a> {
     }
 }
 
-async fn start(held: &Held, key: Key, effect: &Effect) -> Result<Option<BoxFuture<'static, Came>>, Stop> {
+async fn start(held: &mut Held, key: Key, effect: &Effect) -> Result<Option<BoxFuture<'static, Came>>, Stop> {
     match key {
         Key::Step { run, attempt, seq, retry } => {
             let call = call::prepare(held, effect).await?;

@@ -6,6 +6,7 @@ use crate::error::AppError;
 use crate::execution::keys;
 use crate::execution::plan::Plan;
 use crate::execution::restart;
+use crate::execution::scope::StageScope;
 use crate::execution::start::meta_item;
 use crate::execution::stored::{Answer, EventVerdict, Inbound, LogEntry, Meta, Outside, StageData};
 use crate::ports::{Condition, Query, Table, TransactError, Transaction, Write};
@@ -16,7 +17,7 @@ use model::id::ExecutionId;
 use model::reason::{Reason, ReasonCode};
 use model::status::Status;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,6 +25,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const INBOX_PAGE: usize = 20;
 /// Stage items that are read at a time.
 const STAGES_PAGE: usize = 200;
+
+/// Identity of a step: stage run, attempt, seq, retry.
+pub(crate) type StepKey = (usize, u32, u32, u32);
+
+/// The identity of a step that is to be made.
+pub(crate) fn step_key(effect: &Effect) -> Option<StepKey> {
+    match effect {
+        Effect::Step { run, attempt, seq, retry, .. } => Some((*run, *attempt, *seq, *retry)),
+        Effect::Resolve { .. } | Effect::Watch { .. } => None,
+    }
+}
 
 /// An execution that this worker holds.
 pub(crate) struct Held {
@@ -50,6 +62,10 @@ pub(crate) struct Held {
     pub(crate) before: engine::Execution,
     /// The plan grew since the last commit.
     pub(crate) grown: bool,
+    /// What stages can see, by stage run and attempt: nothing upstream of a live stage changes.
+    pub(crate) scopes: BTreeMap<(usize, u32), Arc<StageScope>>,
+    /// Steps that an earlier worker may have begun: only those can have a trace.
+    pub(crate) inherited: BTreeSet<StepKey>,
     /// Subscriptions that the next commit makes, by stage run.
     pub(crate) subscribe: Vec<(usize, ExecutionId)>,
 }
@@ -74,7 +90,7 @@ impl Held {
         if !meta.fence.is_empty() && meta.lease_until_ms > now && !dead {
             return Ok(Taken::Not(Rest::Busy));
         }
-        let plan = match Plan::load(ports.blobs.as_ref(), &meta.plan).await {
+        let plan = match Plan::load(ports.table.as_ref(), ports.blobs.as_ref(), id, &meta.plan).await {
             Ok(plan) => Arc::new(plan),
             Err(AppError::Damaged(inside)) => return park(ports, meta, revision, ReasonCode::PlanUnreadable, &inside).await,
             Err(other) => return Err(other),
@@ -95,6 +111,7 @@ impl Held {
         }
         let stages = load_stages(ports.table.as_ref(), &meta.execution, plan.stages.len()).await?;
         let before = meta.execution.clone();
+        let inherited = wanted(&before).iter().filter_map(step_key).collect();
         Ok(Taken::Mine(Box::new(Self {
             ports: ports.clone(),
             id: id.clone(),
@@ -111,6 +128,8 @@ impl Held {
             traces: super::journal::Traces::default(),
             before,
             grown: false,
+            scopes: BTreeMap::new(),
+            inherited,
             subscribe: Vec::new(),
         })))
     }
@@ -121,6 +140,20 @@ impl Held {
             self.changed |= decision.changed;
             self.meta.execution = decision.execution;
         }
+    }
+
+    /// What a stage can see, gathered once an attempt.
+    pub(crate) async fn scope(&mut self, run: usize) -> Result<Arc<StageScope>, AppError> {
+        let attempt = self.meta.execution.run(run).map_or(0, |stage| stage.attempt);
+        if let Some(scope) = self.scopes.get(&(run, attempt)) {
+            return Ok(scope.clone());
+        }
+        let scope = StageScope::gather(&self.meta.execution, &self.plan, run, &self.stages, self.ports.blobs.as_ref()).await?;
+        let scope = Arc::new(scope);
+        let execution = &self.meta.execution;
+        self.scopes.retain(|(run, attempt), _| execution.run(*run).is_some_and(|s| s.attempt == *attempt && s.live().is_some()));
+        self.scopes.insert((run, attempt), scope.clone());
+        Ok(scope)
     }
 
     /// Folds what came back from a step or a watch.

@@ -72,9 +72,12 @@ pub(crate) struct Into {
 }
 
 impl Journal {
-    /// Reads back what an earlier run of the same step recorded.
-    pub(crate) async fn open(into: Into, id: &ExecutionId, of: Of) -> Result<Self, AppError> {
+    /// Reads back what an earlier run of the same step recorded, if there can have been one.
+    pub(crate) async fn open(into: Into, id: &ExecutionId, of: Of, inherited: bool) -> Result<Self, AppError> {
         let Into { table, blobs, fence, current, traces } = into;
+        if !inherited {
+            return Ok(Self { table, blobs, id: id.clone(), of, fence, current, traces, recorded: Vec::new() });
+        }
         let query = Query::prefix(keys::partition(id), keys::trace_prefix(of.run, of.attempt, of.seq, of.retry), CALLS_MAX);
         let mut recorded = Vec::new();
         let mut occupied = Vec::new();

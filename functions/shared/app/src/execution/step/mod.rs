@@ -21,7 +21,7 @@ use crate::limits::Limits;
 use crate::ports::{Blobs, Changes, Clock, Cluster, Entropy, Hint, Queue, Sealer, StageHost, Table};
 use async_trait::async_trait;
 pub(super) use commit::views;
-use engine::{Event, wake_at};
+use engine::{Event, is_due, wake_at};
 use flight::{Came, Flights};
 use held::Taken;
 pub(super) use held::{Held, load_stages};
@@ -189,7 +189,9 @@ async fn drive(held: &mut Held, inbox: &dyn Inbox, budget: Budget) -> Result<Opt
         if look {
             look = held.read_inbox(now).await?;
         }
-        held.fold(&Event::Tick, now);
+        if is_due(&held.meta.execution, now) {
+            held.fold(&Event::Tick, now);
+        }
         if held.meta.execution.status == Status::NotStarted {
             held.fold(&Event::Begin, now);
         }

@@ -42,9 +42,9 @@ impl Held {
         let Some(stage) = plan.stages.get(run) else {
             return Ok(Verdict::Fail(Reason::new(ReasonCode::PlanUnreadable, "the plan has no such stage", now)));
         };
-        let scope = StageScope::gather(&self.meta.execution, &plan, run, &self.stages, self.ports.blobs.as_ref()).await?;
+        let scope = self.scope(run).await?;
         if let Some(condition) = &stage.condition {
-            match expression::condition(condition, &scope) {
+            match expression::condition(condition, scope.as_ref()) {
                 Ok(true) => {}
                 Ok(false) => {
                     let reason = Reason::new(ReasonCode::ConditionFalse, "the stage's condition is false", now);
@@ -60,7 +60,7 @@ impl Held {
         if let Some(held) = self.window(run, stage, now) {
             return Ok(held);
         }
-        match settings(stage, &scope) {
+        match settings(stage, scope.as_ref()) {
             Ok(_) if plan.dry_run && !stage.component.runs_in_dry_run => {
                 let message = "this is a dry run, and stages of this type are not run in one";
                 Ok(Verdict::DryRun(Reason::new(ReasonCode::DryRun, message, now).with(json!({"type": stage.kind}))))
