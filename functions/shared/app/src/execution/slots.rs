@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 /// Executions that are looked at when a pipeline gets its first limit.
 const SEED_LOOK_MAX: usize = 100;
 
+/// Executions that one end lets begin; where a limit was raised meanwhile, the next end lets more.
+pub const GRANTS_MAX: usize = 5;
+
 /// SLOTS: who runs, who waits.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -93,7 +96,7 @@ impl Slots {
     /// Oldest first, none dropped, where the newest that waits says to keep them; otherwise the newest alone, and the others never run.
     fn grant(&mut self) -> Vec<Grant> {
         let mut grants = Vec::new();
-        while let Some(newest) = self.waiting.last() {
+        while let Some(newest) = self.waiting.last().filter(|_| grants.len() < GRANTS_MAX) {
             let keep = newest.concurrency.keep_waiting;
             let place = if keep { 0 } else { self.waiting.len() - 1 };
             if !self.waiting.get(place).is_some_and(|next| self.room_for(next.concurrency)) {

@@ -67,7 +67,7 @@ pub struct Restarted {
 }
 
 /// Most stages that may wait for one execution.
-pub const SUBSCRIBERS_MAX: usize = 30;
+pub const SUBSCRIBERS_MAX: usize = 10;
 
 /// SUBS: who wants to know when this execution ends. One item, so that its end sees everybody or is made again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,10 +8,16 @@ use crate::execution::start::{meta_item, order_row};
 use crate::execution::stored::{LogEntry, Meta, OrderRow, Summary, Transition};
 use crate::ports::{Change, Condition, ITEMS_A_COMMIT_MAX, Table, TransactError, Transaction, Write};
 use crate::record::{encode, item, load};
+use engine::{Execution, RunState};
 use model::Millis;
+use serde_json::json;
 
 /// Log lines of one commit beyond this many bytes go to a blob.
 const LOG_INLINE_BYTES_MAX: usize = 64 << 10;
+/// Most bytes of META before reasons are shortened; an item may have 380 KB.
+const META_BYTES_MAX: usize = 240 << 10;
+/// What is kept of a shortened reason.
+const REASON_CHARS_KEPT: usize = 120;
 /// How often a commit with an unknown answer is looked up.
 const LOOKS_MAX: u32 = 5;
 
@@ -50,7 +56,7 @@ impl Held {
         let mut foreign = self.foreign(&meta, now).await?;
         foreign.writes.extend(grown);
         meta.supersedes.drain(..foreign.told.min(meta.supersedes.len()));
-        let writes = self.writes(&meta, foreign.writes, now).await?;
+        let writes = self.writes(&mut meta, foreign.writes, now).await?;
         if !self.transact(writes, &meta.commit_id).await? {
             return Ok(false);
         }
@@ -84,8 +90,14 @@ impl Held {
     }
 
     /// META stands first: [`Held::transact`] reads the places of what did not hold.
-    async fn writes(&mut self, meta: &Meta, foreign: Vec<Write>, now: Millis) -> Result<Vec<Write>, Stop> {
-        let mut writes = vec![Write::Put(meta_item(meta)?, vec![Condition::Revision(self.revision)])];
+    async fn writes(&mut self, meta: &mut Meta, foreign: Vec<Write>, now: Millis) -> Result<Vec<Write>, Stop> {
+        let log = self.log_entry(meta, now).await?;
+        let mut put = meta_item(meta)?;
+        if put.body.len() > META_BYTES_MAX {
+            shorten(&mut meta.execution);
+            put = meta_item(meta)?;
+        }
+        let mut writes = vec![Write::Put(put, vec![Condition::Revision(self.revision)])];
         writes.extend(foreign);
         for run in &self.dirty {
             if let Some(data) = self.stages.get_mut(*run) {
@@ -93,7 +105,6 @@ impl Held {
                 writes.push(Write::Put(item(keys::stage(&self.id, *run), data)?, vec![]));
             }
         }
-        let log = self.log_entry(meta, now).await?;
         writes.push(Write::Put(item(keys::log(&self.id, meta.execution.version), &log)?, vec![]));
         for event in &self.consumed {
             writes.push(Write::Delete(keys::event(&self.id, event), vec![]));
@@ -170,6 +181,23 @@ impl Held {
     async fn stands(&self, commit_id: &str) -> Result<bool, AppError> {
         let found = load::<Meta>(self.ports.table.as_ref(), &keys::meta(&self.id)).await?;
         Ok(found.is_some_and(|(meta, _)| meta.commit_id == commit_id))
+    }
+}
+
+/// Keeps META within an item: reasons of stages lose their data, and long ones their tails. LOG has them in full.
+fn shorten(execution: &mut Execution) {
+    for run in &mut execution.runs {
+        let reason = match &mut run.state {
+            RunState::Done(done) => done.reason.as_mut(),
+            RunState::Live(live) => live.reason.as_mut(),
+            RunState::NotStarted => None,
+        };
+        let Some(reason) = reason else { continue };
+        reason.data = json!({"shortened": true});
+        if let Some((cut, _)) = reason.message.char_indices().nth(REASON_CHARS_KEPT) {
+            reason.message.truncate(cut);
+            reason.message.push('…');
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::AppError;
 use crate::execution::epilogue::sent;
 use crate::execution::keys;
 use crate::execution::slots::{self, Slots};
-use crate::execution::stored::{Meta, Outside, Subscribers, Subscription};
+use crate::execution::stored::{Meta, Outside, SUBSCRIBERS_MAX, Subscribers, Subscription};
 use crate::ports::{Condition, Hint, Write};
 use crate::record::{item, load};
 use engine::{Event, Execution, Phase};
@@ -15,8 +15,10 @@ use model::Millis;
 use model::id::ExecutionId;
 use serde_json::json;
 
-/// Events to other executions that one commit sends; the rest follows in the next.
-const EVENTS_A_COMMIT_MAX: usize = 20;
+/// Superseded executions that one commit tells; the rest follows in the next.
+const TOLD_A_COMMIT_MAX: usize = 8;
+/// The most that a commit writes elsewhere, subscriptions of its own stages not counted.
+pub(crate) const FOREIGN_MAX: usize = TOLD_A_COMMIT_MAX + 2 + slots::GRANTS_MAX + SUBSCRIBERS_MAX;
 
 /// Writes to other partitions, and whom to wake once they are made.
 #[derive(Default)]
@@ -58,7 +60,7 @@ impl Held {
     pub(crate) async fn foreign(&self, meta: &Meta, now: Millis) -> Result<Foreign, AppError> {
         let mut foreign = Foreign::default();
         self.subscribe_to(meta, &mut foreign).await?;
-        for superseded in self.meta.supersedes.iter().take(EVENTS_A_COMMIT_MAX) {
+        for superseded in self.meta.supersedes.iter().take(TOLD_A_COMMIT_MAX) {
             let what = Outside::Superseded { by: self.id.clone() };
             foreign.writes.push(Write::Put(sent(superseded, &format!("superseded-{}", self.id), "waybill", what, now)?, vec![]));
             foreign.hints.push(Hint::Execution { id: superseded.clone() });

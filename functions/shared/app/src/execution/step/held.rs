@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Inbox events that are read at a time.
-const INBOX_PAGE: usize = 20;
+const INBOX_PAGE: usize = 10;
 /// Stage items that are read at a time.
 const STAGES_PAGE: usize = 200;
 

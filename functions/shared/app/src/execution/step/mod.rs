@@ -35,7 +35,7 @@ const RESOLVES_A_COMMIT_MAX: usize = 25;
 /// How often a commit is made again because what stands beside the execution changed: its pipeline's slots, a child that ended.
 const COMMITS_MAX: u32 = 100;
 /// Things that came in and are folded into one commit.
-const CAME_A_COMMIT_MAX: usize = 16;
+const CAME_A_COMMIT_MAX: usize = 10;
 /// Longest delay that a hint can have.
 const HINT_MS_MAX: Millis = 15 * 60_000;
 

@@ -12,6 +12,9 @@ use model::Millis;
 use model::reason::{Code, Reason, ReasonCode};
 use serde_json::{Value, json};
 
+/// Larger details of a failure are not repeated in its reason.
+const DETAILS_BYTES_MAX: usize = 4 << 10;
+
 /// Retries of our own trouble follow the engine's back-off; it never counts as the component's failure.
 pub(crate) async fn take(
     held: &mut Held,
@@ -112,7 +115,10 @@ async fn failed(held: &mut Held, run: usize, failure: StepFailure, now: Millis) 
         let details = failure.details.clone().or_else(|| data.progress.as_ref().and_then(|p| p.details.clone()));
         data.progress = Some(Progress { message: failure.message.clone(), percent: None, details, at: now });
     }
-    let data = json!({"blame": failure.blame, "details": failure.details});
+    // In full they stand in the stage's progress; the reason goes with the execution wherever it is shown.
+    let short = failure.details.as_ref().is_none_or(|details| details.to_string().len() <= DETAILS_BYTES_MAX);
+    let details = if short { json!(failure.details) } else { json!({"shortened": true}) };
+    let data = json!({"blame": failure.blame, "details": details});
     let reason = Reason { code: Code::Stage(failure.code), message: failure.message, data, since: now };
     Ok(Outcome::Failed { reason, retryable: failure.retryable, retry_after_ms: failure.retry_after_ms.map(u64::from) })
 }

@@ -1,12 +1,13 @@
 //! A stage is to start: its condition and settings are resolved, in the commit that starts it. The engine sees the verdict only.
 
 use super::call::seed;
+use super::foreign::FOREIGN_MAX;
 use super::held::Held;
 use super::{RESOLVES_A_COMMIT_MAX, Stop};
 use crate::error::AppError;
 use crate::execution::plan::PlannedStage;
 use crate::execution::scope::{StageScope, keep};
-use crate::ports::StepFault;
+use crate::ports::{ITEMS_A_COMMIT_MAX, StepFault};
 use engine::{Effect, Event, Verdict, WindowPass, wanted};
 use expression::Located;
 use model::Millis;
@@ -23,7 +24,7 @@ const MANIFEST_KEYS: [&str; 3] = ["manifests", "manifest", "patchBody"];
 impl Held {
     /// Resolves stages that want to start, round after round, as long as a commit has room for them.
     pub(crate) async fn resolve_some(&mut self, now: Millis) -> Result<(), Stop> {
-        let mut left = RESOLVES_A_COMMIT_MAX;
+        let mut left = RESOLVES_A_COMMIT_MAX.min(self.room());
         while left > 0 {
             let next = wanted(&self.meta.execution).into_iter().find_map(|effect| match effect {
                 Effect::Resolve { run, attempt } => Some((run, attempt)),
@@ -35,6 +36,13 @@ impl Held {
             left -= 1;
         }
         Ok(())
+    }
+
+    /// Stages whose data the next commit still has room for, whatever else it may have to write.
+    fn room(&self) -> usize {
+        let own = 3 + 2 + self.meta.orders.len() + self.consumed.len();
+        // A stage that came back may also wait for another execution, which is two writes more.
+        ITEMS_A_COMMIT_MAX.saturating_sub(own + 3 * self.dirty.len() + FOREIGN_MAX)
     }
 
     async fn verdict(&mut self, run: usize, now: Millis) -> Result<Verdict, AppError> {
