@@ -142,7 +142,7 @@ impl Executions for Children {
         let artifacts: Vec<Artifact> =
             serde_json::from_value(trigger.get("artifacts").cloned().unwrap_or_else(|| json!([]))).unwrap_or_default();
         let expected = parsed.expected_artifacts.iter().map(|expected| expected.id.clone()).collect();
-        let StartedBy { execution, run, attempt } = &self.started_by;
+        let execution = &self.execution;
         let request = Request {
             application,
             pipeline: row.id.clone(),
@@ -153,7 +153,7 @@ impl Executions for Children {
             parameters: object(trigger.get("parameters").unwrap_or(&Value::Null)),
             artifacts,
             note: String::new(),
-            correlation: Some(format!("child\n{execution}\n{run}\n{attempt}\n{}", row.id)),
+            correlation: Some(start::child_correlation(&self.started_by, self.started_by.attempt, &row.id)),
             into: Into::Nowhere,
             start_by_ms: None,
             parent: Some((self.started_by.clone(), self.plan.depth + 1)),

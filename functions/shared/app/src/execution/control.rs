@@ -86,10 +86,24 @@ pub async fn restart(
             inbox::put(inbox, &caller.name, &meta, &event, Outside::Restart { run }, vec![]).await?
         };
         if sent {
+            restart_parent(ports, caller, &plan).await;
             return Ok(event);
         }
     }
     Err(AppError::conflict("changed-in-between", "the execution moves faster than it can be restarted: try again"))
+}
+
+/// The stage that started the execution is done again too, if it had ended, and waits for this execution once more. What the caller may
+/// not do there, or what cannot be done, is left: the execution itself was restarted.
+async fn restart_parent(ports: start::Ports<'_>, caller: &Principal, plan: &Plan) {
+    let Some(parent) = &plan.parent else { return };
+    let inbox = inbox_of(ports);
+    let Ok((meta, above)) = inbox::open(inbox, caller, &parent.execution).await else { return };
+    let ended = meta.execution.run(parent.run).is_some_and(|run| run.attempt == parent.attempt && run.status().is_complete());
+    let Some(stage) = above.stages.get(parent.run).filter(|_| ended) else { return };
+    if let Err(error) = Box::pin(restart(ports, caller, &parent.execution, stage.ref_id.as_str(), None)).await {
+        tracing::info!(execution = %parent.execution, %error, "the stage that started a restarted execution was not restarted");
+    }
 }
 
 /// Runs an execution again: a new one with its trigger, parameters and artifacts, on the pipeline as it is now.

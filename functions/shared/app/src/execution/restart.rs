@@ -62,6 +62,11 @@ pub(super) async fn ended(
     writes.push(Write::Put(item(keys::log(&id, next.execution.version), &entry)?, vec![Condition::Absent]));
     let done = Inbound { id: event.to_string(), sender: caller.name.clone(), at: now, generation: None, what: Outside::Restart { run } };
     writes.push(Write::Put(item(keys::done(&id, event.as_str()), &done)?.expires(Some(now + DONE_KEPT_MS)), vec![]));
+    if let Some(parent) = &plan.parent {
+        // The next attempt of the stage that started it finds this execution instead of starting another.
+        let correlation = start::child_correlation(parent, parent.attempt + 1, &plan.pipeline);
+        writes.push(Write::Put(start::correlate(&correlation, &id, &[], now)?, vec![]));
+    }
     writes.extend(views(ports.table, &next).await?);
     match ports.table.transact(Transaction::of(writes)).await {
         Ok(()) => {

@@ -112,8 +112,7 @@ pub struct Started {
 /// Starts a pipeline. Refusals of a person's start are errors; a trigger's start whose artifacts cannot be bound becomes a
 /// visible failed execution.
 pub async fn start(ports: Ports<'_>, request: &Request) -> Result<Started, AppError> {
-    let correlation = request.correlation.as_ref().map(|text| hex::encode(Sha256::digest(text.as_bytes())));
-    if let Some(found) = repeated(ports.table, correlation.as_deref()).await? {
+    if let Some(found) = repeated(ports.table, request.correlation.as_deref()).await? {
         return Ok(found);
     }
     let (application, _) = applications::load(ports.table, &request.application).await?;
@@ -133,7 +132,7 @@ pub async fn start(ports: Ports<'_>, request: &Request) -> Result<Started, AppEr
     let mut plan = plan(request, &pipeline, saved.number, stages, parameters, bound, now);
     plan.limits = ports.limits.execution;
     let projects = orders_go_to(ports.table, request).await?;
-    create(ports, request, &plan, failure, &projects, correlation.as_deref()).await
+    create(ports, request, &plan, failure, &projects).await
 }
 
 fn deep_enough(limits: &Limits, request: &Request) -> Result<(), AppError> {
@@ -144,6 +143,19 @@ fn deep_enough(limits: &Limits, request: &Request) -> Result<(), AppError> {
         }
         _ => Ok(()),
     }
+}
+
+/// The correlation of an execution that an attempt of a stage starts: repeated, it gives the same execution.
+#[must_use]
+pub(super) fn child_correlation(parent: &StartedBy, attempt: u32, pipeline: &PipelineId) -> String {
+    format!("child\n{}\n{}\n{attempt}\n{pipeline}", parent.execution, parent.run)
+}
+
+/// Where a correlation id leads.
+pub(super) fn correlate(correlation: &str, execution: &ExecutionId, orders: &[OrderKey], now: Millis) -> Result<Item, AppError> {
+    let value = Correlation { execution: execution.clone(), orders: orders.to_vec() };
+    let key = keys::correlation(&hex::encode(Sha256::digest(correlation.as_bytes())));
+    Ok(item(key, &value)?.expires(Some(now + CORRELATION_MS)))
 }
 
 fn may_start(application: &Application, request: &Request) -> Result<(), AppError> {
@@ -158,9 +170,10 @@ fn may_start(application: &Application, request: &Request) -> Result<(), AppErro
     Ok(())
 }
 
-async fn repeated(table: &dyn Table, digest: Option<&str>) -> Result<Option<Started>, AppError> {
-    let Some(digest) = digest else { return Ok(None) };
-    let found = load::<Correlation>(table, &keys::correlation(digest)).await?;
+async fn repeated(table: &dyn Table, correlation: Option<&str>) -> Result<Option<Started>, AppError> {
+    let Some(correlation) = correlation else { return Ok(None) };
+    let digest = hex::encode(Sha256::digest(correlation.as_bytes()));
+    let found = load::<Correlation>(table, &keys::correlation(&digest)).await?;
     Ok(found.map(|(c, _)| Started { execution: c.execution, orders: c.orders, repeated: true }))
 }
 
@@ -293,7 +306,6 @@ async fn create(
     plan: &Plan,
     failure: Option<Reason>,
     projects: &[ProjectName],
-    correlation: Option<&str>,
 ) -> Result<Started, AppError> {
     let id = ExecutionId::parse(ports.entropy.ulid(plan.created_ms)).map_err(|error| AppError::Damaged(error.to_string()))?;
     let (kept, plan_item) = plan.keep(ports.blobs, &id).await?;
@@ -320,10 +332,8 @@ async fn create(
         }
         let meta = meta(&execution, plan, &kept, orders.clone());
         writes.extend(rows(&meta, request, plan)?);
-        if let Some(correlation) = correlation {
-            let value = Correlation { execution: id.clone(), orders: orders.clone() };
-            let expires = Some(plan.created_ms + CORRELATION_MS);
-            writes.push(Write::Put(item(keys::correlation(correlation), &value)?.expires(expires), vec![Condition::Absent]));
+        if let Some(correlation) = &request.correlation {
+            writes.push(Write::Put(correlate(correlation, &id, &orders, plan.created_ms)?, vec![Condition::Absent]));
         }
         match ports.table.transact(Transaction { writes, token: None }).await {
             Ok(()) => {
@@ -331,7 +341,7 @@ async fn create(
                 return Ok(Started { execution: id, orders, repeated: false });
             }
             Err(TransactError::Conflict(_)) => {
-                if let Some(found) = repeated(ports.table, correlation).await? {
+                if let Some(found) = repeated(ports.table, request.correlation.as_deref()).await? {
                     return Ok(found);
                 }
                 if ports.clock.now_ms() > plan.created_ms.saturating_add(START_MS_MAX) {

@@ -77,7 +77,7 @@ async fn reported(held: &mut Held, run: usize, attempt: u32, report: StepReport,
         StepEnd::Canceled(results) => {
             let message = results.message.clone();
             leave(held, run, results).await?;
-            Ok(Outcome::Canceled(Reason::new(ReasonCode::CanceledByUser, message, now)))
+            Ok(Outcome::Canceled(Reason::new(ReasonCode::StageCanceled, message, now)))
         }
         StepEnd::Planned(stages) => planned::take(held, run, stages, now).await,
         StepEnd::Failed(failure) => failed(held, run, failure, now).await,
