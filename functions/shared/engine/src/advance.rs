@@ -113,7 +113,11 @@ fn start_ready(execution: &mut Execution, now: Millis) -> bool {
         return false;
     }
     let ready: Vec<usize> = top(execution).filter(|run| waits(execution, *run)).collect();
-    ready.into_iter().fold(false, |skipped, run| start(execution, run, now) || skipped)
+    let mut skipped = false;
+    for run in ready {
+        skipped |= start(execution, run, now);
+    }
+    skipped
 }
 
 /// Starts a stage. True when it was skipped at once, as somebody asked before.
@@ -123,7 +127,7 @@ fn start(execution: &mut Execution, run: usize, now: Millis) -> bool {
         execution.finish(run, Status::Skipped, Some(skipped_by(&by, now)), now);
         return true;
     }
-    stage.state = RunState::Live(Live {
+    stage.state = RunState::Live(Box::new(Live {
         started_ms: now,
         deadline_ms: None,
         timed_out: false,
@@ -133,7 +137,7 @@ fn start(execution: &mut Execution, run: usize, now: Millis) -> bool {
         window: WindowPass::default(),
         verdict: None,
         stopping: None,
-    });
+    }));
     false
 }
 
@@ -149,7 +153,11 @@ fn families(execution: &mut Execution, now: Millis) -> bool {
         })
         .collect();
     // Inner families first: what they come to decides about the outer ones.
-    parents.into_iter().rev().fold(false, |moved, (run, part)| family(execution, run, part, now) || moved)
+    let mut moved = false;
+    for (run, part) in parents.into_iter().rev() {
+        moved |= family(execution, run, part, now);
+    }
+    moved
 }
 
 fn family(execution: &mut Execution, run: usize, part: Part, now: Millis) -> bool {

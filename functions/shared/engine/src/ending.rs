@@ -2,7 +2,7 @@
 //! unfold into before it does.
 
 use crate::event::Wake;
-use crate::state::{Call, Ending, Execution, Live, Phase, RunState, Stopping};
+use crate::state::{Call, Ending, Execution, Live, Phase, Stopping};
 use model::Millis;
 use model::component::Part;
 use model::pipeline::FailureChoice;
@@ -103,7 +103,8 @@ pub(crate) fn stop(execution: &mut Execution, run: usize, ending: Ending, now: M
         Phase::Resolve | Phase::Window { .. } | Phase::Children { .. } => false,
     };
     let children = matches!(live.phase, Phase::Children { .. });
-    if !children && !(began && compensates) {
+    let undoes = began && compensates;
+    if !children && !undoes {
         return execution.finish(run, ending.status, ending.reason, now);
     }
     live.stopping = Some(Stopping { ending: ending.clone(), until_ms: now.saturating_add(stop_ms_max) });
@@ -130,10 +131,8 @@ pub(crate) fn stopped(execution: &mut Execution, run: usize, now: Millis) -> boo
 
 /// A stage that is being stopped did not stop in time: it counts as stopped all the same, and says so.
 pub(crate) fn stop_overdue(execution: &mut Execution, run: usize, now: Millis) {
-    let RunState::Live(Live { stopping: Some(stopping), .. }) = execution.runs.get(run).map_or(&RunState::NotStarted, |r| &r.state) else {
-        return;
-    };
-    let Ending { status, reason } = stopping.ending.clone();
+    let Some(stopping) = live(execution, run).and_then(|live| live.stopping.clone()) else { return };
+    let Ending { status, reason } = stopping.ending;
     let why = reason.as_ref().map(|reason| reason.message.clone()).unwrap_or_default();
     let message = format!("it was still stopping when its time for that was over ({why})");
     let late = Reason::new(ReasonCode::CancelTimeout, message, now)

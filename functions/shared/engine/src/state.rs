@@ -285,7 +285,7 @@ pub enum RunState {
     /// Waits for what it requires.
     NotStarted,
     /// At work, or waiting for something it named.
-    Live(Live),
+    Live(Box<Live>),
     /// Ended.
     Done(Done),
 }

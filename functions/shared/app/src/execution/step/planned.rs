@@ -73,7 +73,7 @@ async fn pin(
     let mut pinned = Vec::with_capacity(parsed.stages.len());
     let mut problems = Vec::new();
     for child in &parsed.stages {
-        if !stage.component.planned_types.iter().any(|kind| *kind == child.kind) {
+        if !stage.component.planned_types.contains(&child.kind) {
             problems.push(format!("stage {} is of type `{}`, which the component's manifest does not name", child.ref_id, child.kind));
             continue;
         }
