@@ -153,6 +153,7 @@ mod tests {
         let mut manifest = small();
         manifest["planning"] = json!({"types": ["checkPreconditions", "acme.canary-score"]});
         manifest["capabilities"] = json!({"executions": ["start", "get"]});
+        manifest["expressions"] = json!({"byStage": ["/preconditions", "/a/0/b~1c"], "never": ["/script"]});
         (manifest["dryRun"], manifest["manualSkip"]) = (json!("execute"), json!(true));
         let (read, value) = read(&manifest.to_string()).unwrap();
         assert_eq!((read.planning.is_some(), read.capabilities.executions, value), (true, vec!["start".into(), "get".into()], manifest));
@@ -169,6 +170,8 @@ mod tests {
         refused(|m| m["surprise"] = json!(1), "surprise");
         refused(|m| m["capabilities"] = json!({"executions": "start"}), "/capabilities/executions: ");
         refused(|m| m["capabilities"] = json!({"executions": ["*"]}), "/capabilities/executions/0: ");
+        refused(|m| m["expressions"] = json!({"byStage": ["preconditions"]}), "/expressions/byStage/0: ");
+        refused(|m| m["expressions"] = json!({"by-stage": ["/preconditions"]}), "by-stage");
         refused(|m| m["dryRun"] = json!("maybe"), "/dryRun: ");
         refused(|m| m["dryRun"] = json!(true), "/dryRun: ");
         refused(|m| m["manualSkip"] = json!("yes"), "/manualSkip: ");

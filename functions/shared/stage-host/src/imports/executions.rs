@@ -15,8 +15,8 @@ use model::id::{AppName, ExecutionId, TITLE_BYTES_MAX};
 use model::status::Status;
 use serde_json::Value;
 
-/// Longest trigger body.
-const TRIGGER_BYTES_MAX: usize = 256 << 10;
+/// Longest trigger body: parameters, and all artifacts that the stage sees.
+const TRIGGER_BYTES_MAX: usize = 1 << 20;
 /// Most fields of one question.
 const FIELDS_MAX: usize = 32;
 /// Longest name of a field.

@@ -8,8 +8,8 @@
 )]
 
 use crate::parts::{MemoryJournal, Setup, manifest};
-use app::ports::{StageHost, StepCall, StepEnd, StepFault, StepReport, Wake, WatchKey};
-use model::component::StageType;
+use app::ports::{Export, StageHost, StepCall, StepEnd, StepFault, StepMode, StepReport, Wake, WatchKey};
+use model::component::{Part, StageType};
 use serde_json::{Value, json};
 use stage_host::{HostOptions, WasmHost, engine_fingerprint};
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl Bench {
 async fn rows_are_for_this_engine() {
     let Some(bench) = Bench::open() else { return };
     let names: Vec<_> = bench.types.iter().map(|t| t.name.as_str()).collect();
-    assert_eq!(names, ["deployManifest", "manualJudgment", "wait"]);
+    assert_eq!(names, ["checkPreconditions", "deployManifest", "manualJudgment", "pipeline", "wait"]);
     for row in &bench.types {
         assert_eq!(row.engine, engine_fingerprint());
         assert_eq!(
@@ -102,6 +102,66 @@ async fn a_judgment_is_answered() {
     (answered.checkpoint, answered.seq) = (report.checkpoint, 1);
     let report = bench.host.step(answered).await.unwrap();
     assert!(matches!(report.end, StepEnd::Succeeded(_)), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_child_is_started_waited_for_and_ended() {
+    let Some(bench) = Bench::open() else { return };
+    let (setup, params) = (Setup::default(), json!({"type": "pipeline", "application": "shop", "pipeline": "deploy"}));
+    let report = bench.start("pipeline", &setup, &params).await.unwrap();
+    let StepEnd::Suspended { any_of, until_ms: None } = &report.end else { panic!("{report:?}") };
+    assert_eq!(any_of[0].name, "execution:01CHILD");
+    let calls = setup.executions.calls();
+    assert!(calls.len() == 2 && calls[0].starts_with("start shop/deploy {") && calls[1].starts_with("get 01CHILD status,"), "{calls:?}");
+
+    // The step died before its outcome was written: it starts again, and the child is the same.
+    let again = bench.start("pipeline", &setup, &params).await.unwrap();
+    assert_eq!((again.end, setup.executions.children.lock().unwrap().len()), (report.end, 1));
+    // With its trace it asks for nothing.
+    let traced = Setup { journal: MemoryJournal::after(report.trace), ..Setup::default() };
+    bench.start("pipeline", &traced, &params).await.unwrap();
+    assert_eq!(traced.executions.calls(), [""; 0]);
+
+    let mut stop = bench.call("pipeline", &setup, &params);
+    (stop.export, stop.checkpoint, stop.seq) = (Export::Cancel("enough".into()), report.checkpoint, 1);
+    let report = bench.host.step(stop).await.unwrap();
+    assert!(matches!(report.end, StepEnd::Running { .. }), "{report:?}");
+    assert!(setup.executions.calls().iter().any(|c| c.starts_with("cancel 01CHILD") && c.ends_with("enough")));
+}
+
+#[tokio::test]
+async fn a_child_is_not_started_without_the_grant_or_in_a_plan() {
+    let Some(bench) = Bench::open() else { return };
+    let params = json!({"type": "pipeline", "application": "shop", "pipeline": "deploy"});
+    let (bare, plan) = (Setup::default(), Setup { mode: StepMode::Plan, ..Setup::default() });
+    let mut call = bench.call("pipeline", &bare, &params);
+    call.grant.executions.clear();
+    let report = bench.host.step(call).await.unwrap();
+    assert!(matches!(&report.end, StepEnd::Failed(failure) if failure.code == "child-refused"), "{report:?}");
+    let report = bench.start("pipeline", &plan, &params).await.unwrap();
+    assert!(matches!(report.end, StepEnd::Skipped(_)), "{report:?}");
+    assert_eq!((bare.executions.calls(), plan.executions.calls()), (Vec::new(), Vec::new()));
+}
+
+#[tokio::test]
+async fn preconditions_unfold_into_stages() {
+    let Some(bench) = Bench::open() else { return };
+    let row = bench.of("checkPreconditions");
+    assert_eq!((row.exports.clone(), &row.manifest["planning"]["types"]), (vec!["planning".into()], &json!(["checkPreconditions"])));
+    let condition = json!({"type": "expression", "context": {"expression": "true"}});
+    let params = json!({"type": "checkPreconditions", "preconditions": [condition, condition]});
+    for (part, count) in [(Part::Before, 2), (Part::After, 0), (Part::OnFailure, 0)] {
+        let setup = Setup { export: Export::Plan(part), ..Setup::default() };
+        let report = bench.start("checkPreconditions", &setup, &params).await.unwrap();
+        let StepEnd::Planned(stages) = &report.end else { panic!("{report:?}") };
+        assert_eq!(stages.len(), count, "{part:?}");
+        assert!(stages.iter().all(|s| s["type"] == "checkPreconditions"), "{stages:?}");
+    }
+    let asked = Setup { export: Export::Plan(Part::Before), ..Setup::default() };
+    let report = bench.start("checkPreconditions", &asked, &json!({"preconditions": "all of them"})).await.unwrap();
+    assert!(matches!(&report.end, StepEnd::Failed(failure) if failure.code == "precondition-invalid"), "{report:?}");
+    let ended = bench.start("wait", &asked, &json!({"waitTime": 1})).await;
+    assert!(matches!(&ended, Err(StepFault::Component(why)) if why.contains("does not export waybill:stage/planning")), "{ended:?}");
 }
 
 fn deployment() -> Value {
