@@ -76,6 +76,10 @@ pub async fn signal(
     if body.len() > BODY_BYTES_MAX {
         return Err(AppError::invalid("/body", "too-long", format!("an answer has at most {BODY_BYTES_MAX} bytes")));
     }
+    if signal.name.starts_with("execution:") {
+        let message = "only the end of an execution sends this signal, not a person";
+        return Err(AppError::Denied { code: "signal-reserved".to_owned(), message: message.to_owned() });
+    }
     let event = event_id(ports, caller, id, key)?;
     for _ in 0..TRIES_MAX {
         let (meta, plan) = open(ports, caller, id).await?;

@@ -156,9 +156,9 @@ pub struct Component {
     /// It runs for real in a dry run.
     #[serde(default)]
     pub runs_in_dry_run: bool,
-    /// Settings, as JSON pointers with `*`, whose expressions it evaluates itself.
+    /// Settings, as JSON pointers with `*`, whose expressions it evaluates itself or which hold none.
     #[serde(default)]
-    pub by_stage: Vec<String>,
+    pub left_alone: Vec<String>,
 }
 
 impl Component {
@@ -183,7 +183,7 @@ impl Component {
             planned_types: texts("/planning/types"),
             compensates: exports("compensation"),
             runs_in_dry_run: row.manifest.get("dryRun").and_then(Value::as_str) == Some("execute"),
-            by_stage: texts("/expressions/byStage"),
+            left_alone: [texts("/expressions/byStage"), texts("/expressions/never")].concat(),
         }
     }
 }

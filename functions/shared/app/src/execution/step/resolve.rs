@@ -146,7 +146,7 @@ fn settings(stage: &PlannedStage, scope: &StageScope) -> Result<Map<String, Valu
     let mut errors = Vec::new();
     let mut json = Value::Object(stage.settings.clone());
     let mut kept = Vec::new();
-    for pattern in &stage.component.by_stage {
+    for pattern in &stage.component.left_alone {
         let steps: Vec<&str> = pattern.split('/').skip(1).collect();
         take_out(&mut json, &steps, &mut String::new(), &mut kept);
     }
