@@ -1,6 +1,7 @@
 //! How a stage comes to its end: by its own word, by failing, by running out of time, by being stopped; and what it still has to
 //! unfold into before it does.
 
+use crate::advance;
 use crate::event::Wake;
 use crate::state::{Call, Ending, Execution, Live, Phase, Stopping};
 use model::Millis;
@@ -58,7 +59,7 @@ pub(crate) fn close(execution: &mut Execution, run: usize, now: Millis) {
     let ignored = execution.children(run, None).find(|child| execution.run(*child).is_some_and(|s| s.status() == Status::FailedContinue));
     match ignored.filter(|_| status == Status::Succeeded) {
         Some(child) => {
-            let name = crate::advance::ref_id(execution, child);
+            let name = advance::ref_id(execution, child);
             let cause = execution.run(child).and_then(|stage| stage.reason()).cloned();
             let message = format!("stage {name}, a part of it, failed and the failure is ignored");
             let reason = Reason::new(ReasonCode::FailureIgnored, message, now).with(json!({"refId": name, "cause": cause}));
@@ -138,4 +139,48 @@ pub(crate) fn stop_overdue(execution: &mut Execution, run: usize, now: Millis) {
     let late = Reason::new(ReasonCode::CancelTimeout, message, now)
         .with(json!({"timeoutMs": execution.graph.limits().stop_ms_max, "cause": reason}));
     execution.finish(run, status, Some(late), now);
+}
+
+/// An execution that nobody can move any more: it ends TERMINAL with this reason, and what is live ends with it, unasked. Needs no
+/// graph, since that may be what cannot be read.
+#[must_use]
+pub fn given_up(execution: &Execution, reason: &Reason, now: Millis) -> Execution {
+    let mut next = execution.clone();
+    for run in 0..next.runs.len() {
+        if live(&next, run).is_some() {
+            next.finish(run, Status::Canceled, Some(reason.clone()), now);
+        }
+    }
+    advance::end(&mut next, Status::Terminal, Some(reason.clone()), now);
+    next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::on::testing::{apply, execution, reason, statuses, step, stepping};
+    use crate::{Cancel, Event, Outcome, invariants, wake_at, wanted};
+
+    #[test]
+    fn what_is_given_up_ends_whole_and_can_be_restarted() {
+        let at = step(&stepping(&execution(&[&[], &[], &[0]])), 0, Outcome::Running { poll_after_ms: 5_000 });
+        let held = apply(&at, &Event::Pause(Cancel::person("alice", "")));
+        for at in [at, held] {
+            let ended = given_up(&at, &reason(), 2_000);
+            assert_eq!(invariants::check(&at, &ended), Ok(()));
+            assert_eq!((ended.status, ended.ended_ms, ended.reason.clone()), (Status::Terminal, Some(2_000), Some(reason())));
+            assert_eq!(statuses(&ended), [Status::Canceled, Status::Canceled, Status::NotStarted]);
+            assert_eq!((wanted(&ended), wake_at(&ended)), (vec![], None));
+            let again = apply(&apply(&ended, &Event::Restart { run: 0 }), &Event::Begin);
+            assert_eq!(statuses(&again), [Status::Running, Status::Running, Status::NotStarted]);
+        }
+    }
+
+    #[test]
+    fn one_without_its_graph_can_be_given_up() {
+        let mut at = stepping(&execution(&[&[]]));
+        at.graph = std::sync::Arc::default();
+        let ended = given_up(&at, &reason(), 2_000);
+        assert_eq!((statuses(&ended).as_slice(), ended.status), ([Status::Canceled].as_slice(), Status::Terminal));
+    }
 }

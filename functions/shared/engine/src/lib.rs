@@ -11,6 +11,7 @@ mod on;
 mod state;
 mod wanted;
 
+pub use ending::given_up;
 pub use event::{Cancel, Event, Outcome, Refusal, Verdict, Wake};
 pub use state::{
     Call, Done, Ending, Execution, Graph, InvalidGraph, Limits, Live, Node, Parent, Pause, Phase, RunState, STAGE_RUNS_MAX, StageRun,

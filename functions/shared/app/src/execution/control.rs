@@ -74,7 +74,7 @@ pub async fn restart(
         let (meta, plan) = inbox::open(inbox, caller, id).await?;
         let (application, _) = applications::load(ports.table, &meta.application).await?;
         require(application.may(caller, Action::Execute))?;
-        if inbox::already_sent(inbox, id, &event).await? || restart::done(ports.table, &meta, &event).await? {
+        if inbox::already_sent(inbox, id, &event).await? {
             return Ok(event);
         }
         let run = position(&plan, stage)?;

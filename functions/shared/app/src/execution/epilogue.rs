@@ -1,10 +1,13 @@
-//! What is left to do for an execution that has ended: events that came in beside its last commit are answered. Done at once by the
-//! worker that ended it; found again by their `due` keys when that worker died.
+//! What is left to do for an execution that has ended: events that came in beside its last commit are answered, executions whose
+//! place it took and stages that wait for its end are told, as far as its last commit had no room for it. Done at once by the worker
+//! that ended it; found again by `due` keys when that worker died.
 
 use super::keys;
-use super::stored::{EventVerdict, Inbound, LogEntry, Meta, Outside};
+use super::start::meta_item;
+use super::step::Foreign;
+use super::stored::{EventVerdict, Inbound, LogEntry, Meta, Outside, Subscribers};
 use crate::error::AppError;
-use crate::ports::{Clock, Condition, Item, Query, Table, TransactError, Transaction, Write};
+use crate::ports::{Clock, Condition, Item, Query, Queue, Table, TransactError, Transaction, Write};
 use crate::record::{decode, item, load};
 use engine::Execution;
 use model::Millis;
@@ -12,42 +15,108 @@ use model::id::ExecutionId;
 
 /// Items that are read at a time.
 const PAGE: usize = 40;
+/// Executions that one transaction tells.
+const EVENTS_A_WRITE_MAX: usize = 20;
+/// Transactions in a row before somebody else goes on: more than could ever be needed.
+const ROUNDS_MAX: usize = 1_000;
 
 /// What it needs of the outside.
+#[derive(Clone, Copy)]
 pub(super) struct Ports<'a> {
     pub(super) table: &'a dyn Table,
     pub(super) clock: &'a dyn Clock,
+    pub(super) queue: &'a dyn Queue,
 }
 
-/// Answers what is left of the inbox of an execution that has ended.
-pub(super) async fn run(ports: &Ports<'_>, id: &ExecutionId) -> Result<(), AppError> {
-    let Some((meta, _)) = load::<Meta>(ports.table, &keys::meta(id)).await? else { return Ok(()) };
-    if meta.execution.status.is_complete() { answer(ports, &meta.execution).await } else { Ok(()) }
-}
-
-/// Tells every event that is left that it came too late.
-pub(super) async fn answer(ports: &Ports<'_>, execution: &Execution) -> Result<(), AppError> {
-    loop {
-        let query = Query::prefix(keys::partition(&execution.id), "EVT#", PAGE);
-        let page = ports.table.query(&query).await?;
-        for found in &page.items {
-            let inbound: Inbound = decode(&found.body)?;
-            let message = format!("the execution had ended as {} when it came in", execution.status);
-            let verdict = EventVerdict { id: inbound.id.clone(), sender: inbound.sender, verdict: "execution-ended".to_owned(), message };
-            let entry = LogEntry { version: execution.version, at: ports.clock.now_ms(), verdicts: vec![verdict], ..LogEntry::default() };
-            let log = Write::Put(item(keys::late_log(&execution.id, execution.version, &inbound.id), &entry)?, vec![]);
-            settle(ports, vec![log, Write::Delete(found.key.clone(), vec![Condition::Exists])]).await?;
+/// Does everything that is left, if the execution has ended.
+pub(super) async fn run(ports: Ports<'_>, id: &ExecutionId) -> Result<(), AppError> {
+    for _ in 0..ROUNDS_MAX {
+        let Some((meta, revision)) = load::<Meta>(ports.table, &keys::meta(id)).await? else { return Ok(()) };
+        if !meta.execution.status.is_complete() {
+            return Ok(());
         }
-        if page.items.is_empty() {
+        let told = tell_superseded(ports, meta.clone(), revision).await? || tell_subscribers(ports, &meta).await?;
+        if !told && !answer(ports, &meta.execution).await? {
             return Ok(());
         }
     }
+    Ok(())
 }
 
-async fn settle(ports: &Ports<'_>, writes: Vec<Write>) -> Result<(), AppError> {
-    match ports.table.transact(Transaction::of(writes)).await {
+/// Tells some of those whose place it took. False when there is nobody left.
+async fn tell_superseded(ports: Ports<'_>, mut meta: Meta, revision: u64) -> Result<bool, AppError> {
+    if meta.supersedes.is_empty() {
+        return Ok(false);
+    }
+    let few = meta.supersedes.len().min(EVENTS_A_WRITE_MAX);
+    let list: Vec<ExecutionId> = meta.supersedes.drain(..few).collect();
+    let mut foreign = superseded(&meta.execution.id, &list, ports.clock.now_ms())?;
+    foreign.writes.push(Write::Put(meta_item(&meta)?, vec![Condition::Revision(revision)]));
+    settle(ports, foreign).await?;
+    Ok(true)
+}
+
+fn superseded(by: &ExecutionId, list: &[ExecutionId], now: Millis) -> Result<Foreign, AppError> {
+    let mut foreign = Foreign::default();
+    for one in list {
+        foreign.send(one, &format!("superseded-{by}"), Outside::Superseded { by: by.clone() }, now)?;
+    }
+    Ok(foreign)
+}
+
+/// Tells some of the stages that wait for its end. False when there is none left.
+async fn tell_subscribers(ports: Ports<'_>, meta: &Meta) -> Result<bool, AppError> {
+    if load::<Subscribers>(ports.table, &keys::subscribers(&meta.execution.id)).await?.is_none() {
+        return Ok(false);
+    }
+    let mut foreign = Foreign::default();
+    foreign.tell_subscribers(ports.table, meta, ports.clock.now_ms()).await?;
+    settle(ports, foreign).await?;
+    Ok(true)
+}
+
+/// Tells events that are left that they came too late. False when there is none.
+async fn answer(ports: Ports<'_>, execution: &Execution) -> Result<bool, AppError> {
+    let query = Query::prefix(keys::partition(&execution.id), "EVT#", PAGE);
+    let page = ports.table.query(&query).await?;
+    for found in &page.items {
+        let inbound: Inbound = decode(&found.body)?;
+        let too_late = too_late(ports, execution, found, inbound)?;
+        settle(ports, too_late).await?;
+    }
+    Ok(!page.items.is_empty())
+}
+
+/// What becomes of an event that met an end. One that brought a slot was answered by giving the slot back; whoever was to make room
+/// for it is told all the same, a few at a time.
+fn too_late(ports: Ports<'_>, execution: &Execution, found: &Item, mut inbound: Inbound) -> Result<Foreign, AppError> {
+    let now = ports.clock.now_ms();
+    let same = vec![Condition::Revision(found.revision)];
+    if let Outside::Granted { superseded: list } = &mut inbound.what
+        && !list.is_empty()
+    {
+        let few: Vec<ExecutionId> = list.drain(..list.len().min(EVENTS_A_WRITE_MAX)).collect();
+        let mut foreign = superseded(&execution.id, &few, now)?;
+        foreign.writes.push(Write::Put(item(found.key.clone(), &inbound)?.due(Some(now)), same));
+        return Ok(foreign);
+    }
+    let message = format!("the execution had ended as {} when it came in", execution.status);
+    let verdict = EventVerdict { id: inbound.id.clone(), sender: inbound.sender, verdict: "execution-ended".to_owned(), message };
+    let entry = LogEntry { version: execution.version, at: now, verdicts: vec![verdict], ..LogEntry::default() };
+    let log = Write::Put(item(keys::late_log(&execution.id, execution.version, &inbound.id), &entry)?, vec![]);
+    Ok(Foreign { writes: vec![log, Write::Delete(found.key.clone(), same)], ..Foreign::default() })
+}
+
+async fn settle(ports: Ports<'_>, foreign: Foreign) -> Result<(), AppError> {
+    match ports.table.transact(Transaction::of(foreign.writes)).await {
+        Ok(()) => {
+            for hint in foreign.hints {
+                ports.queue.hint(hint, 0).await;
+            }
+            Ok(())
+        }
         // Somebody else was faster.
-        Ok(()) | Err(TransactError::Conflict(_)) => Ok(()),
+        Err(TransactError::Conflict(_)) => Ok(()),
         Err(other) => Err(other.into()),
     }
 }

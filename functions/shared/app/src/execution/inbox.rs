@@ -22,6 +22,8 @@ pub const BODY_BYTES_MAX: usize = 16 << 10;
 pub const REASON_BYTES_MAX: usize = 1_024;
 /// An event that nobody consumed is forgotten after this.
 const EVENT_KEPT_MS: Millis = 90 * 24 * 3_600_000;
+/// How long the repeat of a request is recognised after it was consumed.
+const DONE_KEPT_MS: Millis = 24 * 3_600_000;
 /// How often a send is tried again when the execution moved meanwhile.
 const TRIES_MAX: u32 = 10;
 
@@ -150,8 +152,16 @@ pub(super) async fn open(ports: Ports<'_>, caller: &Principal, id: &ExecutionId)
     Ok((meta, plan))
 }
 
+/// Whether this very request waits to be consumed, or has been.
 pub(super) async fn already_sent(ports: Ports<'_>, id: &ExecutionId, event: &EventId) -> Result<bool, AppError> {
-    Ok(ports.table.get(&keys::event(id, event.as_str())).await?.is_some())
+    let waits = ports.table.get(&keys::event(id, event.as_str())).await?.is_some();
+    Ok(waits || ports.table.get(&keys::done(id, event.as_str())).await?.is_some())
+}
+
+/// Remembers a request of a person that was consumed, so that its repeat does not do the same once more.
+pub(super) fn done(id: &ExecutionId, inbound: &Inbound, conditions: Vec<Condition>) -> Result<Write, AppError> {
+    let item = item(keys::done(id, &inbound.id), inbound)?.expires(Some(inbound.at + DONE_KEPT_MS));
+    Ok(Write::Put(item, conditions))
 }
 
 /// The refusal that a person should see now.
@@ -189,7 +199,11 @@ pub(super) async fn put(
     let item = item(keys::event(id, event.as_str()), &inbound)?.due(Some(now)).expires(Some(now + EVENT_KEPT_MS));
     let mut conditions = vec![Condition::Attribute(keys::OPEN.to_owned(), "1".to_owned())];
     conditions.extend(same);
-    let writes = vec![Write::Put(item, vec![Condition::Absent]), Write::Check(keys::meta(id), conditions)];
+    let writes = vec![
+        Write::Put(item, vec![Condition::Absent]),
+        Write::Check(keys::done(id, event.as_str()), vec![Condition::Absent]),
+        Write::Check(keys::meta(id), conditions),
+    ];
     match ports.table.transact(Transaction::of(writes)).await {
         Ok(()) => {
             ports.queue.hint(Hint::Execution { id: id.clone() }, 0).await;

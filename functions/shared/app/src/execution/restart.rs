@@ -1,13 +1,14 @@
 //! An execution that has ended is opened again: one transaction that nobody else can have made meanwhile, since nobody works on it.
 //! While it runs, its worker folds the restart as any outside event.
 
+use super::inbox::done;
 use super::plan::Plan;
 use super::start::{self, meta_item};
 use super::step::views;
 use super::stored::{EventVerdict, Inbound, LogEntry, Meta, Outside, RESTARTS_KEPT_MAX, Restarted, Transition};
 use super::{epilogue, keys};
 use crate::error::AppError;
-use crate::ports::{Condition, Hint, Table, TransactError, Transaction, Write};
+use crate::ports::{Condition, Hint, TransactError, Transaction, Write};
 use crate::record::{item, load};
 use engine::{Event, Execution, decide};
 use model::Millis;
@@ -24,14 +25,14 @@ pub(super) async fn ended(
     event: &EventId,
 ) -> Result<bool, AppError> {
     let id = meta.execution.id.clone();
-    // What was sent to the earlier generation is answered before there is another.
-    epilogue::run(&epilogue::Ports { table: ports.table, clock: ports.clock }, &id).await?;
+    // What was sent to the earlier generation is answered, and its end told, before there is another.
+    epilogue::run(epilogue::Ports { table: ports.table, clock: ports.clock, queue: ports.queue }, &id).await?;
     let Some((found, revision)) = load::<Meta>(ports.table, &keys::meta(&id)).await? else { return Ok(false) };
     if found.execution.version != meta.execution.version {
         return Ok(false);
     }
     let now = ports.clock.now_ms();
-    let mut next = meta.clone();
+    let mut next = found;
     next.execution = match decide(&meta.execution, &Event::Restart { run }, now) {
         Ok(decision) => decision.execution,
         Err(refusal) => return Err(AppError::refused(refusal.code, refusal.message)),
@@ -60,8 +61,8 @@ pub(super) async fn ended(
         ..LogEntry::default()
     };
     writes.push(Write::Put(item(keys::log(&id, next.execution.version), &entry)?, vec![Condition::Absent]));
-    let done = Inbound { id: event.to_string(), sender: caller.name.clone(), at: now, generation: None, what: Outside::Restart { run } };
-    writes.push(Write::Put(item(keys::done(&id, event.as_str()), &done)?.expires(Some(now + DONE_KEPT_MS)), vec![]));
+    let inbound = Inbound { id: event.to_string(), sender: caller.name.clone(), at: now, generation: None, what: Outside::Restart { run } };
+    writes.push(done(&id, &inbound, vec![Condition::Absent])?);
     if let Some(parent) = &plan.parent {
         // The next attempt of the stage that started it finds this execution instead of starting another.
         let correlation = start::child_correlation(parent, parent.attempt + 1, &plan.pipeline);
@@ -76,14 +77,6 @@ pub(super) async fn ended(
         Err(TransactError::Conflict(_)) => Ok(false),
         Err(other) => Err(other.into()),
     }
-}
-
-/// How long a repeated request for the same restart is recognised.
-const DONE_KEPT_MS: Millis = 24 * 3_600_000;
-
-/// Whether this very request has been carried out already.
-pub(super) async fn done(table: &dyn Table, meta: &Meta, event: &EventId) -> Result<bool, AppError> {
-    Ok(table.get(&keys::done(&meta.execution.id, event.as_str())).await?.is_some())
 }
 
 /// Notes a restart beside the execution.

@@ -12,8 +12,9 @@ use model::id::{ExecutionId, PipelineId};
 use model::pipeline::Concurrency;
 use serde::{Deserialize, Serialize};
 
-/// Executions that are looked at when a pipeline gets its first limit.
-const SEED_LOOK_MAX: usize = 100;
+/// Executions that are read at a time when a pipeline gets its first limit, and how often.
+const SEED_PAGE: usize = 100;
+const SEED_PAGES_MAX: usize = 50;
 
 /// Executions that one end lets begin; where a limit was raised meanwhile, the next end lets more.
 pub const GRANTS_MAX: usize = 5;
@@ -131,10 +132,18 @@ pub async fn open(table: &dyn Table, pipeline: &PipelineId, concurrency: Concurr
 
 /// Open executions that were started before the pipeline had slots.
 async fn from_before(table: &dyn Table, pipeline: &PipelineId) -> Result<Vec<ExecutionId>, AppError> {
-    let mut query = Query::prefix(format!("PIPE#{pipeline}"), "EXEC#", SEED_LOOK_MAX);
+    let mut query = Query::prefix(format!("PIPE#{pipeline}"), "EXEC#", SEED_PAGE);
     query.backward = true;
-    let (rows, _) = record::page::<Summary>(table, &query).await?;
-    Ok(rows.into_iter().filter(|row| !row.status.is_complete()).map(|row| row.id).collect())
+    let mut open = Vec::new();
+    for _ in 0..SEED_PAGES_MAX {
+        let (rows, next) = record::page::<Summary>(table, &query).await?;
+        open.extend(rows.into_iter().filter(|row| !row.status.is_complete()).map(|row| row.id));
+        match next {
+            Some(next) => query.after = Some(next),
+            None => break,
+        }
+    }
+    Ok(open)
 }
 
 /// The write that changes a pipeline's slots, on the condition that nobody else did.
@@ -199,5 +208,19 @@ mod tests {
         assert_eq!(slots.enter(&id(5), Concurrency::default(), 9), Entered::Granted, "without a limit it only counts");
         assert_eq!(slots.leave(&id(5)).1, []);
         assert_eq!((slots.leave(&id(4)).1, slots.leave(&id(2)).1.len()), (vec![], 1));
+    }
+
+    #[test]
+    fn one_end_gives_away_a_few_slots_and_their_ends_the_rest() {
+        let mut slots = Slots::default();
+        for n in 0..20 {
+            slots.enter(&id(n), Concurrency::default(), 99);
+        }
+        for n in 20..40 {
+            slots.enter(&id(n), Concurrency { limit: Some(20), keep_waiting: true }, 99);
+        }
+        slots.running.truncate(1);
+        assert_eq!(slots.leave(&id(0)).1.len(), GRANTS_MAX);
+        assert_eq!(slots.leave(&id(20)).1.len(), GRANTS_MAX);
     }
 }

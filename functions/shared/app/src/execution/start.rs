@@ -443,7 +443,8 @@ pub fn meta_item(meta: &Meta) -> Result<Item, AppError> {
         made = made.attribute(keys::FENCE, &meta.fence);
     }
     if execution.status.is_complete() {
-        return Ok(made);
+        // Somebody must still tell those whose place it took.
+        return Ok(made.due(execution.ended_ms.filter(|_| !meta.supersedes.is_empty())));
     }
     made = made.attribute(keys::OPEN, "1");
     for (run, stage) in execution.runs.iter().enumerate() {

@@ -66,9 +66,6 @@ pub struct Restarted {
     pub previous_reason: Option<Reason>,
 }
 
-/// Most stages that may wait for one execution.
-pub const SUBSCRIBERS_MAX: usize = 10;
-
 /// SUBS: who wants to know when this execution ends. One item, so that its end sees everybody or is made again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscribers {
@@ -189,6 +186,14 @@ pub struct Inbound {
     pub generation: Option<u32>,
     /// What it is.
     pub what: Outside,
+}
+
+impl Inbound {
+    /// Somebody asked for it, under an id of their own: its repeat must not do the same once more.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.generation.is_some()
+    }
 }
 
 impl Record for Inbound {

@@ -3,7 +3,9 @@
 use super::held::Held;
 use super::{COMMITS_MAX, Stop};
 use crate::error::AppError;
+use crate::execution::inbox::done;
 use crate::execution::keys;
+use crate::execution::plan::Plan;
 use crate::execution::start::{meta_item, order_row};
 use crate::execution::stored::{LogEntry, Meta, OrderRow, Summary, Transition};
 use crate::ports::{Change, Condition, ITEMS_A_COMMIT_MAX, Table, TransactError, Transaction, Write};
@@ -106,8 +108,11 @@ impl Held {
             }
         }
         writes.push(Write::Put(item(keys::log(&self.id, meta.execution.version), &log)?, vec![]));
-        for event in &self.consumed {
-            writes.push(Write::Delete(keys::event(&self.id, event), vec![]));
+        for inbound in &self.consumed {
+            writes.push(Write::Delete(keys::event(&self.id, &inbound.id), vec![]));
+            if inbound.is_asked() {
+                writes.push(done(&self.id, inbound, vec![])?);
+            }
         }
         if (self.before.status, &self.before.reason) != (meta.execution.status, &meta.execution.reason) {
             writes.extend(views(self.ports.table.as_ref(), meta).await?);
@@ -122,7 +127,7 @@ impl Held {
         let mut log = std::mem::take(&mut self.log);
         log.version = meta.execution.version;
         log.at = now;
-        log.transitions = self.transitions(meta);
+        log.transitions = transitions(&self.before, &meta.execution, Some(&self.plan));
         let bytes = encode(&log)?;
         if bytes.len() > LOG_INLINE_BYTES_MAX {
             let lines = serde_json::to_vec(&log.lines).map_err(|error| AppError::Damaged(error.to_string()))?;
@@ -132,20 +137,6 @@ impl Held {
         // Kept until the commit is known to stand, so that a commit that fails can be made again.
         self.log = log.clone();
         Ok(log)
-    }
-
-    fn transitions(&self, meta: &Meta) -> Vec<Transition> {
-        let (before, after) = (&self.before, &meta.execution);
-        let mut list = Vec::new();
-        if before.status != after.status {
-            list.push(Transition { stage: None, from: before.status, to: after.status, reason: after.reason.clone() });
-        }
-        for (run, is) in after.runs.iter().enumerate() {
-            let Some(was) = before.run(run).filter(|was| was.status() != is.status()) else { continue };
-            let stage = self.plan.stages.get(run).map(|s| s.ref_id.to_string());
-            list.push(Transition { stage, from: was.status(), to: is.status(), reason: is.reason().cloned() });
-        }
-        list
     }
 
     /// Writes; an unknown answer is looked up until it is known. False when only something beside the execution had changed.
@@ -199,6 +190,20 @@ fn shorten(execution: &mut Execution) {
             reason.message.push('…');
         }
     }
+}
+
+/// What changed, stage by stage.
+pub(super) fn transitions(before: &Execution, after: &Execution, plan: Option<&Plan>) -> Vec<Transition> {
+    let mut list = Vec::new();
+    if before.status != after.status {
+        list.push(Transition { stage: None, from: before.status, to: after.status, reason: after.reason.clone() });
+    }
+    for (run, is) in after.runs.iter().enumerate() {
+        let Some(was) = before.run(run).filter(|was| was.status() != is.status()) else { continue };
+        let Some(stage) = plan.and_then(|plan| plan.stages.get(run)) else { continue };
+        list.push(Transition { stage: Some(stage.ref_id.to_string()), from: was.status(), to: is.status(), reason: is.reason().cloned() });
+    }
+    list
 }
 
 /// The rows that lists show, with the execution's status as it is now.

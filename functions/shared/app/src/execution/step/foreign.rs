@@ -7,26 +7,26 @@ use crate::error::AppError;
 use crate::execution::epilogue::sent;
 use crate::execution::keys;
 use crate::execution::slots::{self, Slots};
-use crate::execution::stored::{Meta, Outside, SUBSCRIBERS_MAX, Subscribers, Subscription};
-use crate::ports::{Condition, Hint, Write};
+use crate::execution::stored::{Meta, Outside, Subscribers, Subscription};
+use crate::ports::{Condition, Hint, Table, Write};
 use crate::record::{item, load};
 use engine::{Event, Execution, Phase};
 use model::Millis;
 use model::id::ExecutionId;
 use serde_json::json;
 
-/// Superseded executions that one commit tells; the rest follows in the next.
-const TOLD_A_COMMIT_MAX: usize = 8;
+/// Events to other executions that one commit sends; the rest follows in the next, or once it has ended.
+const EVENTS_A_COMMIT_MAX: usize = 5;
 /// The most that a commit writes elsewhere, subscriptions of its own stages not counted.
-pub(crate) const FOREIGN_MAX: usize = TOLD_A_COMMIT_MAX + 2 + slots::GRANTS_MAX + SUBSCRIBERS_MAX;
+pub(crate) const FOREIGN_MAX: usize = 2 + slots::GRANTS_MAX + EVENTS_A_COMMIT_MAX;
 
 /// Writes to other partitions, and whom to wake once they are made.
 #[derive(Default)]
-pub(crate) struct Foreign {
-    pub(crate) writes: Vec<Write>,
-    pub(crate) hints: Vec<Hint>,
+pub(in crate::execution) struct Foreign {
+    pub(in crate::execution) writes: Vec<Write>,
+    pub(in crate::execution) hints: Vec<Hint>,
     /// How many of the superseded are told.
-    pub(crate) told: usize,
+    pub(in crate::execution) told: usize,
 }
 
 impl Held {
@@ -57,18 +57,19 @@ impl Held {
     }
 
     /// Everything that this commit writes elsewhere.
-    pub(crate) async fn foreign(&self, meta: &Meta, now: Millis) -> Result<Foreign, AppError> {
+    pub(super) async fn foreign(&self, meta: &Meta, now: Millis) -> Result<Foreign, AppError> {
         let mut foreign = Foreign::default();
         self.subscribe_to(meta, &mut foreign).await?;
-        for superseded in self.meta.supersedes.iter().take(TOLD_A_COMMIT_MAX) {
-            let what = Outside::Superseded { by: self.id.clone() };
-            foreign.writes.push(Write::Put(sent(superseded, &format!("superseded-{}", self.id), "waybill", what, now)?, vec![]));
-            foreign.hints.push(Hint::Execution { id: superseded.clone() });
-            foreign.told += 1;
+        let ends = meta.execution.status.is_complete() && !self.before.status.is_complete();
+        if ends {
+            // Whom it superseded is told afterwards: an end has enough to write.
+            foreign.at_end(self.ports.table.as_ref(), meta, now).await?;
+            return Ok(foreign);
         }
-        if meta.execution.status.is_complete() && !self.before.status.is_complete() {
-            self.leave(meta, &mut foreign, now).await?;
-            self.tell_subscribers(meta, &mut foreign, now).await?;
+        for superseded in self.meta.supersedes.iter().take(EVENTS_A_COMMIT_MAX) {
+            let what = Outside::Superseded { by: self.id.clone() };
+            foreign.send(superseded, &format!("superseded-{}", self.id), what, now)?;
+            foreign.told += 1;
         }
         Ok(foreign)
     }
@@ -94,40 +95,61 @@ impl Held {
         }
         Ok(())
     }
+}
+
+impl Foreign {
+    pub(in crate::execution) fn send(&mut self, to: &ExecutionId, event: &str, what: Outside, now: Millis) -> Result<(), AppError> {
+        self.writes.push(Write::Put(sent(to, event, "waybill", what, now)?, vec![]));
+        self.hints.push(Hint::Execution { id: to.clone() });
+        Ok(())
+    }
+
+    /// What the end of an execution writes elsewhere, whoever ends it.
+    pub(super) async fn at_end(&mut self, table: &dyn Table, meta: &Meta, now: Millis) -> Result<(), AppError> {
+        self.leave(table, meta, now).await?;
+        self.tell_subscribers(table, meta, now).await
+    }
 
     /// Gives the slot back, and grants it to who waits.
-    async fn leave(&self, meta: &Meta, foreign: &mut Foreign, now: Millis) -> Result<(), AppError> {
-        let found = load::<Slots>(self.ports.table.as_ref(), &keys::slots(&meta.pipeline)).await?;
-        let Some((mut slots, revision)) = found else { return Ok(()) };
-        let (left, grants) = slots.leave(&self.id);
-        if !left {
+    async fn leave(&mut self, table: &dyn Table, meta: &Meta, now: Millis) -> Result<(), AppError> {
+        let key = keys::slots(&meta.pipeline);
+        let Some((mut slots, revision)) = load::<Slots>(table, &key).await? else {
+            // A pipeline that gets its first limit at this very moment would count this execution among those that run.
+            self.writes.push(Write::Check(key, vec![Condition::Absent]));
+            return Ok(());
+        };
+        let (left, grants) = slots.leave(&meta.execution.id);
+        if !left && slots.seeded {
             return Ok(());
         }
-        foreign.writes.push(slots::write(&meta.pipeline, &slots, Some(revision))?);
+        // Slots that are not seeded are written as they are: whoever seeds them now has read this execution as open.
+        self.writes.push(slots::write(&meta.pipeline, &slots, Some(revision))?);
         for grant in grants {
-            let what = Outside::Granted { superseded: grant.superseded };
-            let event = format!("granted-{}-{}", self.id, meta.execution.generation);
-            foreign.writes.push(Write::Put(sent(&grant.execution, &event, "waybill", what, now)?, vec![]));
-            foreign.hints.push(Hint::Execution { id: grant.execution });
+            let event = format!("granted-{}-{}", meta.execution.id, meta.execution.generation);
+            self.send(&grant.execution, &event, Outside::Granted { superseded: grant.superseded }, now)?;
         }
         Ok(())
     }
 
-    /// Tells every stage that waits for this end. Whoever subscribes at the same moment makes this commit be made again.
-    async fn tell_subscribers(&self, meta: &Meta, foreign: &mut Foreign, now: Millis) -> Result<(), AppError> {
-        let key = keys::subscribers(&self.id);
-        let Some((subscribers, revision)) = load::<Subscribers>(self.ports.table.as_ref(), &key).await? else {
-            foreign.writes.push(Write::Check(key, vec![Condition::Absent]));
+    /// Tells the stages that wait for this end, the first of them now. Whoever subscribes at the same moment makes this commit be
+    /// made again.
+    pub(in crate::execution) async fn tell_subscribers(&mut self, table: &dyn Table, meta: &Meta, now: Millis) -> Result<(), AppError> {
+        let key = keys::subscribers(&meta.execution.id);
+        let Some((mut subscribers, revision)) = load::<Subscribers>(table, &key).await? else {
+            self.writes.push(Write::Check(key, vec![Condition::Absent]));
             return Ok(());
         };
-        foreign.writes.push(Write::Delete(key, vec![Condition::Revision(revision)]));
         let Execution { id, status, generation, .. } = &meta.execution;
-        for Subscription { execution: parent, run, attempt } in subscribers.list {
+        let told = subscribers.list.len().min(EVENTS_A_COMMIT_MAX);
+        for Subscription { execution: parent, run, attempt } in subscribers.list.drain(..told) {
             let what = Outside::ChildEnded { run, attempt, child: id.clone(), status: *status };
-            let event = format!("child-{id}-{run}-{attempt}-{generation}");
-            foreign.writes.push(Write::Put(sent(&parent, &event, "waybill", what, now)?, vec![]));
-            foreign.hints.push(Hint::Execution { id: parent });
+            self.send(&parent, &format!("child-{id}-{run}-{attempt}-{generation}"), what, now)?;
         }
+        let same = vec![Condition::Revision(revision)];
+        self.writes.push(match subscribers.list.is_empty() {
+            true => Write::Delete(key, same),
+            false => Write::Put(item(key, &subscribers)?.due(Some(now)), same),
+        });
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! An execution in a worker's hands: what was loaded, what changed since the last commit, and the right to commit it.
 
 use super::outcome;
+use super::park::park;
 use super::{Came, Ports, Rest, Stop, child_signal, event_of};
 use crate::error::AppError;
 use crate::execution::keys;
@@ -14,8 +15,7 @@ use crate::record::{decode, load};
 use engine::{Effect, Event, Phase, decide, wake_at, wanted};
 use model::Millis;
 use model::id::ExecutionId;
-use model::reason::{Reason, ReasonCode};
-use model::status::Status;
+use model::reason::ReasonCode;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub(crate) struct Held {
     pub(crate) changed: bool,
     pub(crate) log: LogEntry,
     /// Inbox events consumed since the last commit.
-    pub(crate) consumed: Vec<String>,
+    pub(crate) consumed: Vec<Inbound>,
     /// Traces that the next commit makes superfluous.
     pub(crate) forget: Vec<crate::ports::Key>,
     /// Where traces of steps under way are.
@@ -92,13 +92,13 @@ impl Held {
         }
         let plan = match Plan::load(ports.table.as_ref(), ports.blobs.as_ref(), id, &meta.plan).await {
             Ok(plan) => Arc::new(plan),
-            Err(AppError::Damaged(inside)) => return park(ports, meta, revision, ReasonCode::PlanUnreadable, &inside).await,
+            Err(AppError::Damaged(inside)) => return park(ports, meta, revision, None, (ReasonCode::PlanUnreadable, &inside)).await,
             Err(other) => return Err(other),
         };
         meta.execution.graph = plan.graph()?;
         if meta.takes >= ports.limits.takes_max {
             let message = format!("{} workers died on it one after another without a single commit", meta.takes);
-            return park(ports, meta, revision, ReasonCode::OrchestratorCrash, &message).await;
+            return park(ports, meta, revision, Some(&plan), (ReasonCode::OrchestratorCrash, &message)).await;
         }
         meta.fence = ports.entropy.ulid(now);
         meta.lease_until_ms = now + ports.limits.lease_ms;
@@ -191,28 +191,28 @@ impl Held {
         let page = self.ports.table.query(&query).await?;
         for item in &page.items {
             let inbound: Inbound = decode(&item.body)?;
-            if !self.consumed.contains(&inbound.id) {
-                self.consume(&inbound, now);
+            if !self.consumed.iter().any(|consumed| consumed.id == inbound.id) {
+                self.consume(inbound, now);
             }
         }
         Ok(page.next.is_some())
     }
 
-    fn consume(&mut self, inbound: &Inbound, now: Millis) {
+    fn consume(&mut self, inbound: Inbound, now: Millis) {
         let decision =
-            if self.is_stale(inbound) { None } else { Some(decide(&self.meta.execution, &event_of(&inbound.what, &inbound.sender), now)) };
+            if self.is_stale(&inbound) { None } else { Some(decide(&self.meta.execution, &event_of(&inbound.what, &inbound.sender), now)) };
         let (verdict, message) = match decision {
             Some(Ok(decision)) => {
                 self.changed |= decision.changed;
                 let before = std::mem::replace(&mut self.meta.execution, decision.execution);
-                self.remember(inbound, &before, now);
+                self.remember(&inbound, &before, now);
                 ("applied".to_owned(), String::new())
             }
             Some(Err(refusal)) => (refusal.code.to_owned(), refusal.message),
             None => ("superseded".to_owned(), "the stage had been answered already, its time was over, or it was started again".to_owned()),
         };
         self.log.verdicts.push(EventVerdict { id: inbound.id.clone(), sender: inbound.sender.clone(), verdict, message });
-        self.consumed.push(inbound.id.clone());
+        self.consumed.push(inbound);
     }
 
     /// Meant for what is no more: another step, another attempt, another generation.
@@ -345,23 +345,5 @@ pub(in crate::execution) async fn load_stages(
             Some(next) => query.after = Some(next),
             None => return Ok(stages),
         }
-    }
-}
-
-/// Ends an execution that cannot be moved, visibly.
-async fn park(ports: &Ports, mut meta: Meta, revision: u64, code: ReasonCode, message: &str) -> Result<Taken, AppError> {
-    let now = ports.clock.now_ms();
-    tracing::error!(execution = %meta.execution.id, code = code.as_str(), message, "an execution was parked");
-    meta.execution.status = Status::Terminal;
-    meta.execution.reason = Some(Reason::new(code, message, now));
-    meta.execution.ended_ms = Some(now);
-    meta.execution.version += 1;
-    meta.fence = String::new();
-    let mut writes = vec![Write::Put(meta_item(&meta)?, vec![Condition::Revision(revision)])];
-    writes.extend(super::commit::views(ports.table.as_ref(), &meta).await?);
-    match ports.table.transact(Transaction::of(writes)).await {
-        Ok(()) => Ok(Taken::Not(Rest::Parked)),
-        Err(TransactError::Conflict(_)) => Ok(Taken::Not(Rest::Busy)),
-        Err(other) => Err(other.into()),
     }
 }

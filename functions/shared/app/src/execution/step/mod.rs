@@ -11,6 +11,7 @@ mod foreign;
 mod held;
 mod journal;
 mod outcome;
+mod park;
 mod planned;
 mod resolve;
 
@@ -23,6 +24,7 @@ use async_trait::async_trait;
 pub(super) use commit::views;
 use engine::{Event, is_due, wake_at};
 use flight::{Came, Flights};
+pub(super) use foreign::Foreign;
 use held::Taken;
 pub(super) use held::{Held, load_stages};
 use model::Millis;
@@ -82,7 +84,7 @@ impl Ports {
     }
 
     fn epilogue(&self) -> epilogue::Ports<'_> {
-        epilogue::Ports { table: self.table.as_ref(), clock: self.clock.as_ref() }
+        epilogue::Ports { table: self.table.as_ref(), clock: self.clock.as_ref(), queue: self.queue.as_ref() }
     }
 }
 
@@ -126,9 +128,9 @@ pub async fn advance(ports: &Ports, id: &ExecutionId, inbox: &dyn Inbox, budget:
     loop {
         let mut held = match Held::take(ports, id).await? {
             Taken::Mine(held) => *held,
-            Taken::Not(Rest::Ended) => {
-                epilogue::run(&ports.epilogue(), id).await?;
-                return Ok(Rest::Ended);
+            Taken::Not(rest @ (Rest::Ended | Rest::Parked)) => {
+                epilogue::run(ports.epilogue(), id).await?;
+                return Ok(rest);
             }
             Taken::Not(rest) => return Ok(rest),
         };
@@ -141,7 +143,7 @@ pub async fn advance(ports: &Ports, id: &ExecutionId, inbox: &dyn Inbox, budget:
                 // Something came in between the last look and the release: take it again.
             }
             Ok(Some(rest)) => {
-                epilogue::answer(&ports.epilogue(), &held.meta.execution).await?;
+                epilogue::run(ports.epilogue(), id).await?;
                 return Ok(rest);
             }
             Ok(None) | Err(Stop::Fenced) => return Ok(Rest::Fenced),
