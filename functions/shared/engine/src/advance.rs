@@ -73,8 +73,20 @@ pub(crate) fn wind_down(execution: &mut Execution, status: Status, reason: Reaso
 pub(crate) fn resume(execution: &mut Execution, now: Millis) {
     if let Some(pause) = execution.paused.take() {
         execution.paused_ms = execution.paused_ms.saturating_add(now.saturating_sub(pause.at_ms));
+        stopping_waited(execution, pause.at_ms, now);
         execution.status = Status::Running;
         execution.reason = None;
+    }
+}
+
+/// A stage that is being stopped was not called either while the execution was held: it has its time for that all the same.
+fn stopping_waited(execution: &mut Execution, held_ms: Millis, now: Millis) {
+    let stop_ms_max = execution.graph.limits().stop_ms_max;
+    for run in 0..execution.runs.len() {
+        if let Some(stopping) = execution.live_of(run).and_then(|(_, live)| live.stopping.as_mut()) {
+            let since = held_ms.max(stopping.until_ms.saturating_sub(stop_ms_max));
+            stopping.until_ms = stopping.until_ms.saturating_add(now.saturating_sub(since));
+        }
     }
 }
 

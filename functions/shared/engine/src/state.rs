@@ -253,6 +253,9 @@ pub struct Pause {
     pub reason: String,
     /// Since when.
     pub at_ms: Millis,
+    /// Steps that were being made then, as (stage run, step): they are finished.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub under_way: Vec<(usize, u32)>,
 }
 
 /// How something will end, and why.
@@ -510,18 +513,16 @@ impl Execution {
     pub fn status_of(&self, run: usize) -> Status {
         let Some(stage) = self.run(run) else { return Status::NotStarted };
         match (&self.paused, stage.live()) {
-            (Some(_), Some(live)) if !self.is_under_way(live) => Status::Paused,
+            (Some(_), Some(_)) if !self.is_under_way(run) => Status::Paused,
             _ => stage.status(),
         }
     }
 
-    /// A step that was scheduled before the execution was paused is finished; anything later waits.
-    pub(crate) fn is_under_way(&self, live: &Live) -> bool {
-        match (&self.paused, &live.phase) {
-            (None, _) => true,
-            (Some(pause), Phase::Step { scheduled_ms, .. }) => *scheduled_ms <= pause.at_ms,
-            (Some(_), _) => false,
-        }
+    /// A step that was being made when the execution was paused is finished; anything later waits.
+    pub(crate) fn is_under_way(&self, run: usize) -> bool {
+        let Some(pause) = &self.paused else { return true };
+        let Some((stage, live)) = self.run(run).and_then(|stage| Some((stage, stage.live()?))) else { return false };
+        matches!(live.phase, Phase::Step { .. }) && pause.under_way.contains(&(run, stage.seq))
     }
 
     /// The clock of time-outs: it stands still while the execution is paused.

@@ -51,7 +51,7 @@ pub fn wanted(execution: &Execution) -> Vec<Effect> {
     let mut effects = Vec::new();
     for (run, stage) in execution.runs.iter().enumerate() {
         let RunState::Live(live) = &stage.state else { continue };
-        if !execution.is_under_way(live) {
+        if !execution.is_under_way(run) {
             continue;
         }
         match &live.phase {
@@ -100,20 +100,22 @@ pub fn wake_at(execution: &Execution) -> Option<Millis> {
         // One that waits for a slot is woken by whoever gives it one.
         return if execution.queued { execution.start_by_ms.map(|by| by.saturating_add(1)) } else { Some(execution.created_ms) };
     }
-    let live = execution.runs.iter().filter_map(|run| run.live()).filter(|live| execution.is_under_way(live));
-    live.flat_map(|live| {
-        let until = match &live.phase {
-            Phase::Resolve => Some(live.started_ms),
-            Phase::Step { scheduled_ms, .. } => Some(*scheduled_ms),
-            Phase::Window { until_ms } | Phase::Wait { until_ms } | Phase::BackOff { until_ms, .. } => Some(*until_ms),
-            Phase::Suspended { until_ms, .. } => *until_ms,
-            Phase::Children { .. } => None,
-        };
-        let held = execution.paused.is_some();
-        let deadline = execution.deadline_ms(live).filter(|_| !held);
-        let stop = live.stopping.as_ref().map(|stopping| stopping.until_ms).filter(|_| !held);
-        [until, deadline, stop]
-    })
-    .flatten()
-    .min()
+    let under_way = execution.runs.iter().enumerate().filter(|(run, _)| execution.is_under_way(*run));
+    under_way
+        .filter_map(|(_, stage)| stage.live())
+        .flat_map(|live| {
+            let until = match &live.phase {
+                Phase::Resolve => Some(live.started_ms),
+                Phase::Step { scheduled_ms, .. } => Some(*scheduled_ms),
+                Phase::Window { until_ms } | Phase::Wait { until_ms } | Phase::BackOff { until_ms, .. } => Some(*until_ms),
+                Phase::Suspended { until_ms, .. } => *until_ms,
+                Phase::Children { .. } => None,
+            };
+            let held = execution.paused.is_some();
+            let deadline = execution.deadline_ms(live).filter(|_| !held);
+            let stop = live.stopping.as_ref().map(|stopping| stopping.until_ms).filter(|_| !held);
+            [until, deadline, stop]
+        })
+        .flatten()
+        .min()
 }

@@ -350,7 +350,7 @@ async fn stage_view(ports: Ports<'_>, caller: &Principal, loaded: &Loaded, posit
         current: loaded.meta.execution.is_current(position),
         may_skip: may_skip(caller, loaded, planned, run),
         status: loaded.meta.execution.status_of(position),
-        reason: why(loaded, planned, run),
+        reason: why(loaded, planned, position, run),
         attempt: run.attempt,
         started_ms,
         ended_ms,
@@ -378,20 +378,20 @@ fn requisites(plan: &Plan, stage: &PlannedStage) -> Vec<String> {
 }
 
 /// The stage's own reason; one that has not started says what it waits for, or why it never will.
-fn why(loaded: &Loaded, planned: &PlannedStage, run: &StageRun) -> Option<Reason> {
-    if run.state != RunState::NotStarted {
-        return run.reason().cloned();
-    }
+fn why(loaded: &Loaded, planned: &PlannedStage, position: usize, run: &StageRun) -> Option<Reason> {
     let execution = &loaded.meta.execution;
+    if run.state != RunState::NotStarted {
+        let held = execution.paused.as_ref().filter(|_| execution.status_of(position) == Status::Paused);
+        return run.reason().cloned().or_else(|| held.map(paused));
+    }
     if let Some(by) = &run.skip {
         let message = format!("will be skipped when its turn comes, as {} wants it", by.by);
         return Some(Reason::new(ReasonCode::SkippedByUser, message, execution.created_ms).with(json!({"by": by.by, "reason": by.reason})));
     }
-    if let Some(paused) = &execution.paused
+    if let Some(held) = &execution.paused
         && planned.requisites.iter().all(|r| execution.run(*r).is_some_and(|r| r.status().lets_pass()))
     {
-        let message = format!("the execution is paused by {}", paused.by);
-        return Some(Reason::new(ReasonCode::PausedByUser, message, paused.at_ms).with(json!({"by": paused.by, "reason": paused.reason})));
+        return Some(paused(held));
     }
     if execution.queued {
         return execution.reason.clone();
@@ -414,6 +414,11 @@ fn why(loaded: &Loaded, planned: &PlannedStage, run: &StageRun) -> Option<Reason
         Reason::new(ReasonCode::WaitingForUpstream, format!("waits for {names}"), since)
     };
     Some(reason.with(data))
+}
+
+fn paused(by: &Pause) -> Reason {
+    let message = format!("the execution is paused by {}", by.by);
+    Reason::new(ReasonCode::PausedByUser, message, by.at_ms).with(json!({"by": by.by, "reason": by.reason}))
 }
 
 fn signals(caller: &Principal, loaded: &Loaded, run: &StageRun, data: &StageData) -> Vec<SignalView> {

@@ -2,7 +2,7 @@
 
 use crate::advance;
 use crate::event::{Cancel, Refusal};
-use crate::state::{Execution, Pause};
+use crate::state::{Execution, Live, Pause, Phase, StageRun};
 use model::Millis;
 use model::status::Status;
 
@@ -15,15 +15,21 @@ pub(crate) fn apply(execution: &mut Execution, by: &Cancel, now: Millis) -> Resu
         Status::Paused => return Err(Refusal::new("execution-paused", "the execution is paused already")),
         _ => {}
     }
-    execution.paused = Some(Pause { by: by.by.clone(), reason: by.reason.clone(), at_ms: now });
+    let steps = |(run, stage): (usize, &StageRun)| stage.live().is_some_and(is_step).then_some((run, stage.seq));
+    let under_way = execution.runs.iter().enumerate().filter_map(steps).collect();
+    execution.paused = Some(Pause { by: by.by.clone(), reason: by.reason.clone(), at_ms: now, under_way });
     execution.status = Status::Paused;
     execution.reason = Some(advance::paused_by(by, now));
     Ok(())
 }
 
+fn is_step(live: &Live) -> bool {
+    matches!(live.phase, Phase::Step { .. })
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::on::testing::{TIMEOUT_MS, apply, execution, reason, statuses, step, stepping};
+    use crate::on::testing::{TIMEOUT_MS, apply, execution, reason, statuses, step, stepping, with_nodes};
     use crate::{Cancel, Event, Outcome, decide, wake_at, wanted};
     use model::reason::ReasonCode;
     use model::status::Status;
@@ -77,9 +83,30 @@ mod tests {
             step(&stepping(&execution(&[&[]])), 0, Outcome::Suspended { signals: vec!["go".into()], until_ms: None, reason: reason() });
         let held = at(&waiting, &Event::Pause(by()), 2_000);
         let signal = Event::Signal { run: 0, name: "go".into(), sender: "bob".into(), body: "{}".into() };
+        for instant in [2_000, 3_000] {
+            assert_eq!(wanted(&at(&held, &signal, instant)), [], "not even in the same instant");
+        }
         let answered = at(&held, &signal, 3_000);
-        assert_eq!(wanted(&answered), []);
         assert_eq!(wanted(&at(&answered, &Event::Resume, 4_000)).len(), 1);
+    }
+
+    #[test]
+    fn what_is_stopped_while_paused_has_its_time_after_it() {
+        let undoes = with_nodes(execution(&[&[]]), |node| {
+            node.may_skip = true;
+            node.compensates = true;
+        });
+        let waiting = step(&stepping(&undoes), 0, Outcome::Running { poll_after_ms: 900_000 });
+        let stop_ms_max = crate::Limits::default().stop_ms_max;
+        for (skipped, left) in [(2_000 + stop_ms_max * 3, stop_ms_max), (1_500, stop_ms_max - 500)] {
+            let (first, second) = (Event::Skip { run: 0, by: by() }, Event::Pause(by()));
+            let events = if skipped < 2_000 { [(first, skipped), (second, 2_000)] } else { [(second, 2_000), (first, skipped)] };
+            let held = events.iter().fold(waiting.clone(), |held, (event, now)| at(&held, event, *now));
+            let on = at(&held, &Event::Resume, 9_000_000);
+            let call = |execution: &crate::Execution| !wanted(execution).is_empty();
+            assert!(call(&at(&on, &Event::Tick, 9_000_000 + left - 1)), "its component is asked");
+            assert!(!call(&at(&on, &Event::Tick, 9_000_000 + left)));
+        }
     }
 
     #[test]

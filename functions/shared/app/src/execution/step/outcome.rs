@@ -62,10 +62,10 @@ async fn reported(held: &mut Held, run: usize, attempt: u32, report: StepReport,
             }
             Ok(outcome)
         }
+        StepEnd::Succeeded(results) | StepEnd::Skipped(results) | StepEnd::Canceled(results) if is_too_large(&results) => {
+            Ok(Outcome::Failed { reason: too_large(&results, now), retryable: false, retry_after_ms: None })
+        }
         StepEnd::Succeeded(results) => {
-            if let Some(refused) = too_large(&results, now) {
-                return Ok(refused);
-            }
             leave(held, run, results).await?;
             Ok(Outcome::Succeeded)
         }
@@ -80,7 +80,7 @@ async fn reported(held: &mut Held, run: usize, attempt: u32, report: StepReport,
             Ok(Outcome::Canceled(Reason::new(ReasonCode::StageCanceled, message, now)))
         }
         StepEnd::Planned(stages) => planned::take(held, run, stages, now).await,
-        StepEnd::Failed(failure) => failed(held, run, failure, now).await,
+        StepEnd::Failed(failure) => failed(held, run, attempt, failure, now).await,
     }
 }
 
@@ -107,9 +107,14 @@ fn suspended(any_of: &[SignalSpec], until_ms: Option<Millis>, now: Millis) -> Ou
     Outcome::Suspended { signals: names, until_ms, reason }
 }
 
-async fn failed(held: &mut Held, run: usize, failure: StepFailure, now: Millis) -> Result<Outcome, AppError> {
-    if let Some(results) = failure.results {
-        leave(held, run, results).await?;
+async fn failed(held: &mut Held, run: usize, attempt: u32, failure: StepFailure, now: Millis) -> Result<Outcome, AppError> {
+    match failure.results {
+        Some(results) if is_too_large(&results) => {
+            let line = LogLine { level: LogLevel::Error, message: too_large(&results, now).message, fields: vec![] };
+            say(held, run, attempt, vec![line], 0);
+        }
+        Some(results) => leave(held, run, results).await?,
+        None => {}
     }
     if let Some(data) = held.stages.get_mut(run) {
         let details = failure.details.clone().or_else(|| data.progress.as_ref().and_then(|p| p.details.clone()));
@@ -123,14 +128,19 @@ async fn failed(held: &mut Held, run: usize, failure: StepFailure, now: Millis) 
     Ok(Outcome::Failed { reason, retryable: failure.retryable, retry_after_ms: failure.retry_after_ms.map(u64::from) })
 }
 
-fn too_large(results: &StepResults, now: Millis) -> Option<Outcome> {
-    let bytes = results.outputs.to_string().len() + results.context.to_string().len();
-    if bytes <= RESULTS_BYTES_MAX {
-        return None;
-    }
+fn bytes_of(results: &StepResults) -> usize {
+    let artifacts: usize = results.artifacts.iter().map(|artifact| artifact.to_string().len()).sum();
+    results.outputs.to_string().len() + results.context.to_string().len() + artifacts + results.message.len()
+}
+
+fn is_too_large(results: &StepResults) -> bool {
+    bytes_of(results) > RESULTS_BYTES_MAX
+}
+
+fn too_large(results: &StepResults, now: Millis) -> Reason {
+    let bytes = bytes_of(results);
     let message = format!("what the stage leaves behind has {bytes} bytes of JSON; it may have {RESULTS_BYTES_MAX}");
-    let reason = Reason::new(ReasonCode::ContextTooLarge, message, now).with(json!({"bytes": bytes, "bytesMax": RESULTS_BYTES_MAX}));
-    Some(Outcome::Failed { reason, retryable: false, retry_after_ms: None })
+    Reason::new(ReasonCode::ContextTooLarge, message, now).with(json!({"bytes": bytes, "bytesMax": RESULTS_BYTES_MAX}))
 }
 
 async fn leave(held: &mut Held, run: usize, results: StepResults) -> Result<(), AppError> {

@@ -4,9 +4,12 @@
 use super::held::Held;
 use crate::error::AppError;
 use crate::execution::plan::PlannedStage;
+use crate::ports::PLANNED_STAGES_MAX;
 use crate::stage_types;
 use engine::{Call, Outcome, Parent, Phase, STAGE_RUNS_MAX};
 use model::Millis;
+use model::component::Part;
+use model::id::RefId;
 use model::pipeline::Pipeline;
 use model::reason::{Reason, ReasonCode};
 use serde_json::{Map, Value, json};
@@ -23,6 +26,10 @@ pub(crate) async fn take(held: &mut Held, run: usize, planned: Vec<Map<String, V
     let Some((stage, parent)) = planner(held, run) else {
         return failed(ReasonCode::PluginFault, "the component planned stages although it was not asked to".to_owned(), Value::Null);
     };
+    if planned.len() > PLANNED_STAGES_MAX {
+        let message = format!("the component planned {} stages in one call; it may plan {PLANNED_STAGES_MAX}", planned.len());
+        return failed(ReasonCode::PlanningFailed, message, json!({"stages": planned.len(), "stagesMax": PLANNED_STAGES_MAX}));
+    }
     let total = held.plan.stages.len() + planned.len();
     if total > STAGE_RUNS_MAX {
         let message = format!("the execution would have {total} stage runs; it may have {STAGE_RUNS_MAX}");
@@ -64,7 +71,8 @@ async fn pin(
     if depth(held, parent.run) >= DEPTH_MAX {
         return Ok(Err(vec![format!("stages unfold into stages {DEPTH_MAX} deep at most")]));
     }
-    let stages: Vec<Value> = planned.into_iter().map(|json| Value::Object(named(stage, parent, json))).collect();
+    let prefix = prefix(stage, parent);
+    let stages: Vec<Value> = planned.into_iter().map(|json| Value::Object(named(&prefix, json))).collect();
     let document = json!({"application": held.plan.application, "name": held.plan.name, "stages": stages});
     let parsed = match Pipeline::parse(&document) {
         Ok((parsed, _)) => parsed,
@@ -84,6 +92,13 @@ async fn pin(
         let mut made = PlannedStage::pin(child, &row);
         made.timeout_ms = child.timeout_ms.unwrap_or(made.timeout_ms).min(stage.timeout_ms);
         made.parent = Some(parent);
+        // Stages without names of their own were numbered as they came.
+        if !made.ref_id.as_str().starts_with(&prefix) {
+            match RefId::parse(format!("{prefix}{}", made.ref_id)) {
+                Ok(ref_id) => made.ref_id = ref_id,
+                Err(error) => problems.push(format!("stage {}: {error}", made.ref_id)),
+            }
+        }
         // A stage of its parent's own type is a part of it and does not unfold again.
         made.component.plans &= made.component.name != stage.component.name;
         pinned.push(made);
@@ -102,17 +117,21 @@ fn depth(held: &Held, run: usize) -> usize {
 }
 
 /// Names of synthetic stages are unique in the execution: `3<1` before, `3>1` after, `3!1` on failure.
-fn named(stage: &PlannedStage, parent: Parent, mut json: Map<String, Value>) -> Map<String, Value> {
+fn prefix(stage: &PlannedStage, parent: Parent) -> String {
     let sign = match parent.part {
-        model::component::Part::Before => '<',
-        model::component::Part::After => '>',
-        model::component::Part::OnFailure => '!',
+        Part::Before => '<',
+        Part::After => '>',
+        Part::OnFailure => '!',
     };
+    format!("{}{sign}", stage.ref_id)
+}
+
+fn named(prefix: &str, mut json: Map<String, Value>) -> Map<String, Value> {
     let full = |value: &Value| {
         let own = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        json!(format!("{}{sign}{own}", stage.ref_id))
+        json!(format!("{prefix}{own}"))
     };
-    if let Some(own) = json.get("refId").map(full) {
+    if let Some(own) = json.get("refId").filter(|own| !own.is_null()).map(full) {
         json.insert("refId".to_owned(), own);
     }
     if let Some(Value::Array(requisites)) = json.get_mut("requisiteStageRefIds") {

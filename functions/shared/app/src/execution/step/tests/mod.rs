@@ -1,10 +1,19 @@
 //! The worker against a table in memory and a scripted stage host: what it runs, what it commits, and what it does when it is
 //! killed, overtaken or lied to.
 
+mod children;
+mod compensation;
+mod late;
 mod park;
+mod planning;
+mod rerun;
+mod restart;
 mod runs;
 mod slots;
+mod slots_given_back;
+mod steering;
 mod table;
+mod windows;
 mod world;
 
 use super::*;
@@ -32,7 +41,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use table::{Lie, Lying, MemoryBlobs};
-use world::{World, root, world};
+use world::{World, inbox_of, root, world};
 
 type Answer = BoxFuture<'static, Result<StepReport, StepFault>>;
 type Script = Box<dyn Fn(&StepCall) -> Answer + Send + Sync>;
@@ -132,6 +141,19 @@ fn judging(call: &StepCall) -> Answer {
 fn awaits(child: &ExecutionId) -> Answer {
     let spec = SignalSpec { name: child_signal(child), prompt: String::new(), form: None, allowed: vec![] };
     ends(StepEnd::Suspended { any_of: vec![spec], until_ms: None })
+}
+
+/// Fails for good, in the component's own words.
+fn fails() -> Answer {
+    ends(StepEnd::Failed(crate::ports::StepFailure {
+        code: "broken".to_owned(),
+        message: "it broke".to_owned(),
+        retryable: false,
+        retry_after_ms: None,
+        blame: crate::ports::Blame::Target,
+        results: None,
+        details: None,
+    }))
 }
 
 fn two_in_a_row() -> Value {

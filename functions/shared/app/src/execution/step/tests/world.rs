@@ -21,6 +21,16 @@ pub(super) fn root() -> Principal {
     principal("root", Role::Administrator)
 }
 
+pub(super) fn inbox_of(p: &Ports) -> inbox::Ports<'_> {
+    inbox::Ports {
+        table: p.table.as_ref(),
+        blobs: p.blobs.as_ref(),
+        queue: p.queue.as_ref(),
+        clock: p.clock.as_ref(),
+        entropy: p.entropy.as_ref(),
+    }
+}
+
 /// The stage types of every test: `wait` can do nothing special, `undo` can stop what it began, `plan` unfolds into `wait`, `plan`
 /// and stages of a type that nobody installed, `real` runs in a dry run.
 fn types() -> Vec<StageType> {
@@ -84,14 +94,7 @@ impl World {
     }
 
     pub(super) fn inbox_ports(&self) -> inbox::Ports<'_> {
-        let p = &self.ports;
-        inbox::Ports {
-            table: p.table.as_ref(),
-            blobs: p.blobs.as_ref(),
-            queue: p.queue.as_ref(),
-            clock: p.clock.as_ref(),
-            entropy: p.entropy.as_ref(),
-        }
+        inbox_of(&self.ports)
     }
 
     /// An installation with one pipeline of these stages, and one execution of it.

@@ -1,0 +1,99 @@
+//! What comes too late, and what is too large.
+
+use super::*;
+use crate::execution::stored::LogEntry;
+
+/// An execution about to end, into whose last commit a cancel is sent.
+async fn ending(world: &World) -> ExecutionId {
+    let id = world.prepare(judged()).await.unwrap().execution;
+    world.settle().await;
+    world.judge(&id).await;
+    let (ports, late) = (world.ports.clone(), id.clone());
+    // Take, the answer, then the end.
+    world.table.meanwhile(2, async move {
+        let inbox = inbox_of(&ports);
+        inbox::cancel(inbox, &root(), &late, "", Some("late")).await.unwrap();
+    });
+    id
+}
+
+async fn answered(world: &World, id: &ExecutionId) {
+    assert_eq!(world.status(id).await, Status::Succeeded);
+    assert_eq!((world.verdicts(id).await, world.items(id, "EVT#").await), (vec!["applied".to_owned(), "execution-ended".to_owned()], 0));
+    assert!(world.ports.table.due(u64::MAX, 10).await.unwrap().is_empty(), "nothing waits for anybody");
+}
+
+#[tokio::test]
+async fn an_event_that_met_the_end_is_told_so_and_goes() {
+    let world = world(judging);
+    let id = ending(&world).await;
+    assert_eq!(world.advance(&id).await, Rest::Ended);
+    answered(&world, &id).await;
+    let query = Query::prefix(keys::partition(&id), "LOG#", 50);
+    let (entries, _) = crate::record::page::<LogEntry>(world.ports.table.as_ref(), &query).await.unwrap();
+    let verdict = &entries.last().unwrap().verdicts[0];
+    assert_eq!(verdict.sender, "root");
+    assert!(verdict.message.contains("SUCCEEDED"));
+}
+
+#[tokio::test]
+async fn so_it_is_when_the_worker_dies_right_after_its_last_commit() {
+    // Not at the third: that one is the late event itself.
+    for write in [2, 4, 5] {
+        for lie in [Lie::WrittenHang, Lie::Hang] {
+            let world = world(judging);
+            let id = ending(&world).await;
+            world.killed(&id, write, lie);
+            world.settle().await;
+            let meta = world.meta(&id).await;
+            if meta.execution.status == Status::Canceled {
+                // Killed before the end stood: the cancel came in time.
+                assert_eq!((write, world.items(&id, "EVT#").await), (2, 0));
+                continue;
+            }
+            answered(&world, &id).await;
+        }
+    }
+}
+
+// rule: §2.3 a stage's results are bounded; one that leaves more fails and says so
+#[tokio::test]
+async fn results_that_are_too_large_fail_the_stage() {
+    let large = || json!({"x": "y".repeat(1 << 20)});
+    let ways: [fn(StepResults) -> StepEnd; 3] = [StepEnd::Succeeded, StepEnd::Skipped, StepEnd::Canceled];
+    for end in ways {
+        for results in [
+            StepResults { outputs: large(), ..StepResults::default() },
+            StepResults { context: large(), ..StepResults::default() },
+            StepResults { artifacts: vec![large()], ..StepResults::default() },
+        ] {
+            let world = world(move |_| ends(end(results.clone())));
+            let id = world.prepare(judged()).await.unwrap().execution;
+            world.settle().await;
+            let reason = world.detail(&id).await.stages[0].reason.clone().unwrap();
+            assert!(reason.is(ReasonCode::ContextTooLarge), "{}", reason.message);
+            assert_eq!((world.status(&id).await, &reason.data["bytesMax"]), (Status::Terminal, &json!(1 << 20)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_failure_keeps_its_own_reason_when_what_it_leaves_is_too_large() {
+    let world = world(|_| {
+        let results = StepResults { outputs: json!({"x": "y".repeat(1 << 20)}), ..StepResults::default() };
+        ends(StepEnd::Failed(crate::ports::StepFailure {
+            code: "broken".to_owned(),
+            message: "it broke".to_owned(),
+            retryable: false,
+            retry_after_ms: None,
+            blame: crate::ports::Blame::Target,
+            results: Some(results),
+            details: None,
+        }))
+    });
+    let id = world.prepare(judged()).await.unwrap().execution;
+    world.settle().await;
+    let reason = world.detail(&id).await.stages[0].reason.clone().unwrap();
+    assert_eq!(reason.code, model::reason::Code::Stage("broken".to_owned()));
+    assert!(world.meta(&id).await.execution.status == Status::Terminal);
+}
