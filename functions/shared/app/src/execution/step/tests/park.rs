@@ -45,11 +45,11 @@ async fn its_slot_goes_to_who_waits_and_its_inbox_is_answered() {
 async fn a_plan_that_cannot_be_read_ends_it_the_same_way() {
     let world = world(judging);
     let (pipeline, first, second) = doomed(&world).await;
-    let plan = world.meta(&first).await.plan;
-    let bytes = world.blobs.0.lock().unwrap().remove(&plan).unwrap();
+    let plan = world.ports.table.get(&keys::plan(&first)).await.unwrap().unwrap();
+    world.ports.table.transact(Transaction::of(vec![Write::Delete(keys::plan(&first), vec![])])).await.unwrap();
     assert_eq!(world.advance(&first).await, Rest::Parked);
     ended_whole(&world, &first, ReasonCode::PlanUnreadable).await;
-    world.blobs.0.lock().unwrap().insert(plan, bytes);
+    world.ports.table.transact(Transaction::of(vec![Write::Put(plan, vec![])])).await.unwrap();
     world.settle().await;
     assert_eq!((world.slots(&pipeline).await.running, world.status(&second).await), (vec![second], Status::Running));
 }

@@ -2,12 +2,8 @@
 
 use super::*;
 use crate::execution::control::rerun;
-use crate::execution::plan::{Plan, StartedBy};
+use crate::execution::plan::StartedBy;
 use model::artifact::Artifact;
-
-async fn plan(world: &World, id: &ExecutionId) -> Plan {
-    Plan::load(world.blobs.as_ref(), &world.meta(id).await.plan).await.unwrap()
-}
 
 fn origins() -> [Origin; 3] {
     [
@@ -44,7 +40,7 @@ async fn whatever_started_it_it_can_be_run_again() {
         assert_eq!((again.execution.clone(), again.repeated), (started.execution.clone(), true), "a repeat is the same execution");
         assert_eq!(started.orders.len(), 1, "it is an order of its own");
         world.settle().await;
-        let (was, is) = (plan(&world, &old).await, plan(&world, &started.execution).await);
+        let (was, is) = (world.plan(&old).await, world.plan(&started.execution).await);
         assert_eq!((&is.artifacts, &is.parameters, &is.origin), (&was.artifacts, &was.parameters, &was.origin));
         assert_eq!((is.revision, is.submitter.as_str(), is.depth, is.parent.clone()), (2, "dev", 0, None), "on the pipeline as it is now");
         assert_eq!((&is.trigger["tag"], &is.trigger["user"]), (&json!("7"), &json!("dev")));

@@ -1,6 +1,7 @@
 //! A whole installation in memory, and short ways to say what a test does with it.
 
 use super::*;
+use crate::execution::plan::Plan;
 use crate::execution::slots::Slots;
 use crate::execution::stored::LogEntry;
 use model::id::PipelineId;
@@ -206,6 +207,11 @@ impl World {
 
     pub(super) async fn status(&self, id: &ExecutionId) -> Status {
         self.meta(id).await.execution.status
+    }
+
+    pub(super) async fn plan(&self, id: &ExecutionId) -> Plan {
+        let kept = self.meta(id).await.plan;
+        Plan::load(self.ports.table.as_ref(), self.blobs.as_ref(), id, &kept).await.unwrap()
     }
 
     pub(super) async fn code(&self, id: &ExecutionId) -> Option<Code> {
