@@ -8,6 +8,7 @@ mod ending;
 mod event;
 pub mod invariants;
 mod on;
+pub mod planted;
 mod state;
 mod wanted;
 

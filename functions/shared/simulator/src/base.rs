@@ -1,0 +1,175 @@
+//! What there is before a run begins: the application, the stage type, the account, the scenario's pipelines.
+
+use crate::host::{ACCOUNT, JUDGES};
+use crate::people::{APPLICATION, pipeline_id};
+use crate::ports::{Direct, SimChanges, SimSealer, connection, sealed};
+use crate::scenario::{Condition, Pipeline, Scenario, Stage};
+use crate::state::START;
+use crate::store::Store;
+use app::error::AppError;
+use app::expect::Expect;
+use app::pipelines::{self, SavePorts};
+use app::ports::{Clock, Entropy, Item, Key, Table, Transaction, Write};
+use app::{applications, record, stage_types};
+use async_trait::async_trait;
+use futures::FutureExt;
+use model::Millis;
+use model::account::{AccountState, CloudAccount};
+use model::component::{Grant, StageType, StepLimits};
+use model::id::{AccountName, AppName};
+use model::person::{Principal, Role};
+use model::pipeline::FailureChoice;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use std::sync::{LazyLock, Mutex};
+
+/// Time of a stage that says none: what does not end by itself has ended long before.
+pub(crate) const STAGE_MS: u64 = 12 * 3_600_000;
+const TYPE: &str = "scripted";
+
+struct Still;
+
+#[async_trait]
+impl Clock for Still {
+    fn now_ms(&self) -> Millis {
+        START
+    }
+
+    async fn sleep_until(&self, _at: Millis) {}
+}
+
+/// What every run shares.
+static SHARED: LazyLock<Store> = LazyLock::new(|| {
+    let direct = Direct::default();
+    let done = prepare(&direct).now_or_never();
+    assert!(matches!(done, Some(Ok(()))), "what a run begins with cannot be made: {done:?}");
+    direct.into_store()
+});
+
+async fn prepare(table: &Direct) -> Result<(), AppError> {
+    let row = StageType {
+        name: TYPE.to_owned(),
+        aliases: Vec::new(),
+        version: "1.0.0".to_owned(),
+        wasm_sha256: "a".repeat(64),
+        cwasm_sha256: "b".repeat(64),
+        engine: "simulated".to_owned(),
+        manifest: json!({"checkpointSchemas": [1]}),
+        grant: Grant::default(),
+        exports: Vec::new(),
+        limits: StepLimits::default(),
+        timeout_ms: STAGE_MS,
+    };
+    stage_types::install(table, &[row]).await?;
+    let application = serde_json::from_value(json!({"name": APPLICATION})).map_err(|e| AppError::Damaged(e.to_string()))?;
+    applications::create(table, &Still, &SimChanges, &admin(), None, application).await?;
+    Ok(())
+}
+
+fn account() -> Item {
+    let connection = serde_json::to_vec(&connection()).unwrap_or_default();
+    let name = AccountName::parse(ACCOUNT).unwrap_or_else(|_| unreachable!("it is a name"));
+    let account = CloudAccount {
+        name,
+        server: String::new(),
+        context: None,
+        insecure_skip_tls_verify: false,
+        applications: BTreeSet::from([APPLICATION.to_owned()]),
+        namespaces: BTreeSet::from(["ns".to_owned()]),
+        extra_kinds: BTreeSet::new(),
+        connection: sealed(&connection),
+        state: AccountState::Ready,
+        reason: None,
+        checks: Vec::new(),
+        verified_ms: Some(START),
+        created_ms: START,
+    };
+    record::item(Key::new("CLOUD", ACCOUNT), &account).unwrap_or_else(|_| unreachable!("it is a record"))
+}
+
+/// The store that a run begins with.
+pub(crate) fn store(scenario: &Scenario) -> Store {
+    let direct = Direct(Mutex::new(SHARED.clone()));
+    let done = save(&direct, scenario).now_or_never();
+    assert!(matches!(done, Some(Ok(()))), "the pipelines cannot be saved: {done:?}");
+    direct.into_store()
+}
+
+async fn save(table: &Direct, scenario: &Scenario) -> Result<(), AppError> {
+    if scenario.pipelines.iter().flat_map(|p| &p.stages).any(Stage::watches) {
+        table.transact(Transaction::of(vec![Write::Put(account(), Vec::new())])).await?;
+    }
+    let application = AppName::parse(APPLICATION).map_err(|error| AppError::Damaged(error.to_string()))?;
+    for (at, pipeline) in scenario.pipelines.iter().enumerate() {
+        let ports = SavePorts { table, clock: &Still, entropy: &Names(at), sealer: &SimSealer, changes: &SimChanges };
+        let name = format!("pipeline {at}");
+        pipelines::save(&ports, &admin(), &application, &name, document(at, pipeline), &Expect::Absent).await?;
+    }
+    Ok(())
+}
+
+fn admin() -> Principal {
+    Principal { name: "root".to_owned(), role: Some(Role::Administrator), groups: BTreeSet::new() }
+}
+
+/// Gives a pipeline the id that belongs to its place.
+struct Names(usize);
+
+impl Entropy for Names {
+    fn ulid(&self, _now: Millis) -> String {
+        pipeline_id(self.0).to_string()
+    }
+
+    fn token(&self) -> String {
+        String::new()
+    }
+
+    fn number(&self) -> u64 {
+        0
+    }
+}
+
+/// A pipeline as people write it.
+pub(crate) fn document(at: usize, pipeline: &Pipeline) -> Value {
+    let stages: Vec<Value> = pipeline.stages.iter().enumerate().map(|(at, stage)| stage_json(at, stage)).collect();
+    json!({"application": APPLICATION, "name": format!("pipeline {at}"), "stages": stages})
+}
+
+fn stage_json(at: usize, stage: &Stage) -> Value {
+    let mut json = Map::new();
+    let mut put = |key: &str, value: Value| {
+        json.insert(key.to_owned(), value);
+    };
+    put("refId", json!(at.to_string()));
+    put("type", json!(TYPE));
+    put("name", json!(format!("stage {at}")));
+    put("requisiteStageRefIds", json!(stage.requisites.iter().map(usize::to_string).collect::<Vec<_>>()));
+    match stage.failure {
+        FailureChoice::Halt => {}
+        FailureChoice::Ignore => put("continuePipeline", json!(true)),
+        FailureChoice::StopBranch { fail_at_end } => {
+            put("failPipeline", json!(false));
+            put("completeOtherBranchesThenFail", json!(fail_at_end));
+        }
+    }
+    let condition = match stage.condition {
+        Condition::None => None,
+        Condition::Holds => Some("true"),
+        Condition::Fails => Some("false"),
+        Condition::Broken => Some("${nothing.of.that.name}"),
+    };
+    if let Some(text) = condition {
+        put("stageEnabled", json!({"type": "expression", "expression": text}));
+    }
+    if let Some(ms) = stage.timeout_ms {
+        put("stageTimeoutMs", json!(ms));
+    }
+    if stage.succeed_on_timeout {
+        put("markSuccessfulOnTimeout", json!(true));
+    }
+    if let Some(seen) = stage.sees {
+        put("see", json!(format!("${{o{seen}}}")));
+    }
+    put("group", json!(JUDGES));
+    Value::Object(json)
+}

@@ -1,0 +1,129 @@
+//! `simulate`: examines seeds and tells what it found. `cargo dev simulate` builds and runs it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
+
+use lexopt::prelude::*;
+use simulator::campaign::{Seeds, campaign, smallest, smallest_of};
+use simulator::tell;
+use std::process::ExitCode;
+use std::time::Instant;
+
+const USAGE: &str = "\
+usage: simulate [--seeds N] [--from SEED] [--jobs N]
+       simulate --seed SEED      one seed: if it fails, what happened, as small as it can be made
+       simulate --prove [WORD]   plants bugs and looks how many seeds it takes to find each
+       simulate --explain        the classes of faults, and what each may do to an outcome
+";
+
+enum Command {
+    Many(Seeds),
+    One(u64),
+    Prove(Option<String>),
+    Explain,
+    Help,
+}
+
+fn parse() -> Result<Command, lexopt::Error> {
+    let mut parser = lexopt::Parser::from_env();
+    let mut seeds = Seeds { from: 0, count: 2_000, jobs: 1, first_only: false };
+    let mut command = None;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("seeds") => seeds.count = parser.value()?.parse()?,
+            Long("from") => seeds.from = parser.value()?.parse()?,
+            Long("jobs") => seeds.jobs = parser.value()?.parse::<usize>()?.max(1),
+            Long("seed") => command = Some(Command::One(parser.value()?.parse()?)),
+            Long("prove") => command = Some(Command::Prove(None)),
+            Long("explain") => command = Some(Command::Explain),
+            Short('h') | Long("help") => command = Some(Command::Help),
+            Value(word) if matches!(command, Some(Command::Prove(_))) => command = Some(Command::Prove(Some(word.string()?))),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(command.unwrap_or(Command::Many(seeds)))
+}
+
+fn main() -> ExitCode {
+    // A run that panics is a finding, told with its seed.
+    std::panic::set_hook(Box::new(|_| {}));
+    match parse() {
+        Ok(Command::Many(seeds)) => many(seeds),
+        Ok(Command::One(seed)) => one(seed),
+        Ok(Command::Prove(word)) => prove(word.as_deref()),
+        Ok(Command::Explain) => {
+            print!("{}", tell::classes());
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Help) => {
+            print!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("simulate: {error}\n\n{USAGE}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn many(seeds: Seeds) -> ExitCode {
+    let start = Instant::now();
+    let tally = campaign(seeds);
+    let took = start.elapsed().as_secs_f64();
+    for (seed, small) in smallest(&tally) {
+        println!("{}", tell::failure(seed, &small));
+    }
+    let per = |count: u64| count as f64 / tally.seeds.max(1) as f64;
+    println!(
+        "{} seeds in {took:.1} s on {} threads: {:.0} seeds/s; {} compared with a run without faults",
+        tally.seeds,
+        seeds.jobs,
+        tally.seeds as f64 / took,
+        tally.compared
+    );
+    println!(
+        "a seed: {:.0} calls, {:.1} transitions, {:.1} faults; the median has {} stages and {} transitions",
+        per(tally.calls),
+        per(tally.transitions),
+        per(tally.faults),
+        tally.median_stages(),
+        tally.median_transitions()
+    );
+    let classes: Vec<String> = tally.classes.iter().map(|(class, count)| format!("{class} {count}")).collect();
+    println!("seeds with each class of faults: {}", classes.join(", "));
+    for (rule, failed) in &tally.failed {
+        let some: Vec<String> = failed.iter().take(10).map(u64::to_string).collect();
+        println!("FAILED {rule}: {} seeds: {}", failed.len(), some.join(" "));
+    }
+    if tally.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn one(seed: u64) -> ExitCode {
+    match smallest_of(seed) {
+        None => {
+            println!("seed {seed} passes");
+            ExitCode::SUCCESS
+        }
+        Some(small) => {
+            println!("{}", tell::failure(seed, &small));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(feature = "planted-bugs")]
+fn prove(word: Option<&str>) -> ExitCode {
+    use engine::planted::Bug;
+    use simulator::prove::{Found, SEEDS_MAX, prove};
+    let bugs: Vec<Bug> = Bug::ALL.iter().copied().filter(|bug| word.is_none_or(|word| bug.name().contains(word))).collect();
+    let told = |found: &Found| match found.after {
+        Some((seeds, rule)) => println!("{:<50} found after {seeds:>6} seeds, by {rule}", found.bug.name()),
+        None => println!("{:<50} NOT FOUND in {SEEDS_MAX} seeds", found.bug.name()),
+    };
+    let found = prove(&bugs, told);
+    if found.iter().all(|found| found.after.is_some()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[cfg(not(feature = "planted-bugs"))]
+fn prove(_word: Option<&str>) -> ExitCode {
+    eprintln!("simulate: built without the feature `planted-bugs`");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,167 @@
+//! What is watched while a run goes on: every transaction that is committed, every step that begins, every change that is
+//! sent. What is stored is read back as it was stored; nothing here helps the code under test.
+
+mod end;
+mod writes;
+
+pub(crate) use end::{at_rest, outcome};
+pub use end::{Outcome, StageOutcome};
+pub(crate) use writes::{after_write, before_write};
+
+use crate::fault::Deviation;
+use crate::reality::{Effect, StepId};
+use crate::scenario::{Scenario, What, When};
+use crate::state::State;
+use app::execution::stored::Meta;
+use app::ports::{Key, Wake};
+use engine::{Graph, Phase, RunState, StageRun};
+use model::id::PipelineId;
+use model::status::Status;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What is known of an execution from what was committed.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) id: Option<String>,
+    pub(crate) meta: Option<Meta>,
+    pub(crate) graph: Arc<Graph>,
+    pub(crate) transitions: u64,
+    /// Events that were stored, and what became of each.
+    pub(crate) events: BTreeMap<String, Vec<String>>,
+    /// Suspensions of each stage, as (attempt, seq).
+    asked: BTreeMap<usize, Vec<(u32, u32)>>,
+    at_gate: BTreeSet<usize>,
+}
+
+/// Everything watched.
+pub(crate) struct Watch {
+    pub(crate) runs: Vec<Seen>,
+    pub(crate) pipelines: Vec<PipelineId>,
+    by_id: BTreeMap<String, usize>,
+    /// The fence that a task wrote last, by task and execution.
+    fences: BTreeMap<(u64, usize), String>,
+}
+
+impl Watch {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        Self {
+            runs: scenario.runs.iter().map(|_| Seen::default()).collect(),
+            pipelines: (0..scenario.pipelines.len()).map(crate::people::pipeline_id).collect(),
+            by_id: BTreeMap::new(),
+            fences: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn run_of(&self, id: &str) -> Option<usize> {
+        self.by_id.get(id).copied()
+    }
+
+    pub(crate) fn id_of(&self, run: usize) -> Option<String> {
+        self.runs[run].id.clone()
+    }
+
+    pub(crate) fn transitions(&self, run: usize) -> u64 {
+        self.runs[run].transitions
+    }
+
+    /// How often a stage has asked.
+    pub(crate) fn asked(&self, run: usize, stage: usize) -> usize {
+        self.runs[run].asked.get(&stage).map_or(0, Vec::len)
+    }
+
+    /// How often an execution was taken without a commit.
+    pub(crate) fn takes(&self, id: &str) -> u32 {
+        self.run_of(id).and_then(|run| self.runs[run].meta.as_ref()).map_or(0, |meta| meta.takes)
+    }
+
+    /// How often the step was repeated whose trace this key belongs to.
+    pub(crate) fn repeated(&self, key: &Key) -> u32 {
+        let retry = key.sort.strip_prefix("J#").and_then(|rest| rest.split('#').nth(3)?.parse().ok());
+        retry.unwrap_or_default()
+    }
+
+    pub(crate) fn comes_to_gate(&mut self, run: usize, stage: usize) {
+        self.runs[run].at_gate.insert(stage);
+    }
+
+    fn stages(&self, run: usize) -> &[StageRun] {
+        self.runs[run].meta.as_ref().map_or(&[], |meta| &meta.execution.runs)
+    }
+}
+
+fn unanswered(state: &State, run: usize, stage: usize) -> bool {
+    let nth = state.watch.asked(run, stage).saturating_sub(1);
+    let answers = |event: &&crate::scenario::Outside| {
+        event.run == run && event.when == When::Asked(stage, nth) && matches!(event.what, What::Answer { stranger: false, .. })
+    };
+    !state.scenario.outside.iter().any(|event| answers(&event))
+}
+
+/// Waits for an answer that nobody gives.
+fn waits_in_vain(state: &State, run: usize, at: usize, stage: &StageRun) -> bool {
+    let suspended = stage.live().is_some_and(|live| matches!(live.phase, Phase::Suspended { until_ms: None, .. }));
+    suspended && unanswered(state, run, at)
+}
+
+/// Whether everything else of the execution has ended, waits in vain, or stands at a later gate.
+pub(crate) fn gate_is_open(state: &State, run: usize, gate: usize) -> bool {
+    let rests = |(at, stage): (usize, &StageRun)| {
+        let waits = || {
+            let waiting = stage.live().is_some_and(|live| matches!(live.phase, Phase::Wait { .. }));
+            at > gate && waiting && state.watch.runs[run].at_gate.contains(&at)
+        };
+        at == gate
+            || stage.status().is_complete()
+            || stage.status() == Status::NotStarted
+            || waits_in_vain(state, run, at, stage)
+            || waits()
+    };
+    state.watch.stages(run).iter().enumerate().all(rests)
+}
+
+/// Whether nothing of the execution can move by itself.
+pub(crate) fn is_still(state: &State, run: usize) -> bool {
+    let stages = state.watch.stages(run);
+    let mut live = stages.iter().enumerate().filter(|(_, stage)| stage.live().is_some()).peekable();
+    live.peek().is_some() && live.all(|(at, stage)| waits_in_vain(state, run, at, stage))
+}
+
+/// The step that the committed execution wants of a stage.
+fn wanted(stage: &StageRun) -> Option<(u32, u32, u32, &engine::Wake)> {
+    let RunState::Live(live) = &stage.state else { return None };
+    match &live.phase {
+        Phase::Step { wake, retry, .. } => Some((stage.attempt, stage.seq, *retry, wake)),
+        _ => None,
+    }
+}
+
+/// A component is called: the step must have been committed before.
+pub(crate) fn step_begins(state: &mut State, step: StepId, wake: &Wake) {
+    let StepId { run, stage, attempt, seq, retry } = step;
+    state.tell(|| format!("    run {run} stage {stage}: step, attempt {attempt} seq {seq} retry {retry}, {wake:?}"));
+    let Some(is) = state.watch.stages(run).get(stage) else { return };
+    let ahead = (attempt, seq) > (is.attempt, is.seq)
+        || ((attempt, seq) == (is.attempt, is.seq) && !is.status().is_complete() && wanted(is).is_none_or(|(_, _, now, _)| now < retry));
+    if ahead {
+        let message = format!("run {run} stage {stage}: step attempt {attempt} seq {seq} retry {retry} was made before it was committed");
+        state.fail("step-before-commit", message);
+    }
+}
+
+/// A change is sent: only by the step that is committed as the one to be made, unless the worker may not know that it was
+/// overtaken.
+pub(crate) fn effect_is_sent(state: &mut State, effect: Effect, rests_on_a_read: bool) {
+    let StepId { run, stage, attempt, seq, retry } = effect.step;
+    let Some(is) = state.watch.stages(run).get(stage) else { return };
+    let wants = wanted(is).map(|(attempt, seq, retry, _)| (attempt, seq, retry));
+    if wants == Some((attempt, seq, retry)) {
+        return;
+    }
+    let message = format!(
+        "run {run} stage {stage}: a change of attempt {attempt} seq {seq} retry {retry} was sent while {wants:?} was wanted, resting on a read: {rests_on_a_read}"
+    );
+    if !state.scenario.classes.may(Deviation::LateRepeat) {
+        state.fail("stale-change", message);
+    }
+}

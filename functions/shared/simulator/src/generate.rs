@@ -1,0 +1,248 @@
+//! Draws a scenario from a seed. A new option of a pipeline is added where a stage, a pipeline or an event is drawn, and in
+//! `oracle`, which says what comes of it.
+
+use crate::fault::{Class, Classes};
+use crate::oracle;
+use crate::rng::Rng;
+use crate::scenario::{Act, AtTimeout, Call, Condition, Outside, Pipeline, Place, Run, Scenario, Stage, Then, What, When};
+use model::pipeline::FailureChoice;
+
+const SALT: u64 = 0x5CE0;
+/// Most stages of a pipeline that is drawn.
+pub const STAGES_MAX: usize = 40;
+
+/// The scenario of a seed.
+#[must_use]
+pub fn scenario(seed: u64) -> Scenario {
+    let rng = &mut Rng::new(seed, SALT);
+    let gated = rng.per_mille(600);
+    let pipelines: Vec<Pipeline> = (0..rng.weighted(&[(85, 1), (15, 2)])).map(|_| pipeline(rng, gated)).collect();
+    let count = rng.weighted(&[(75, 1), (15, 2), (7, 3), (3, 4)]);
+    let runs: Vec<Run> = (0..count)
+        .map(|_| Run {
+            pipeline: rng.position(pipelines.len()),
+            at_ms: rng.weighted(&[(6, 0), (2, 5), (1, 2_000), (1, 90_000)]),
+            twice: rng.per_mille(100),
+        })
+        .collect();
+    let mut scenario = Scenario {
+        seed,
+        classes: classes(rng),
+        per_mille: *rng.pick(&[5, 15, 30, 60]),
+        faulty_calls_max: rng.range(30, 800),
+        place: rng.weighted(&[(4, Place::Alone), (4, Place::Apart(2)), (2, Place::Apart(3))]),
+        tokens: rng.per_mille(500),
+        gated,
+        pipelines,
+        runs,
+        outside: Vec::new(),
+    };
+    for run in 0..scenario.runs.len() {
+        let events = outside(rng, scenario.pipeline_of(run), run, gated);
+        scenario.outside.extend(events);
+    }
+    if gated {
+        oracle::tame(&mut scenario);
+    }
+    scenario
+}
+
+fn classes(rng: &mut Rng) -> Classes {
+    use Class::{Clocks, Crash, Hints, Host, Index, LostAnswers, Reads, Refusals, Slow, Stalls, Storms, Watches};
+    let mut classes = Classes::default();
+    let kind = rng.below(100);
+    if kind < 10 {
+        return classes;
+    }
+    for class in [Crash, Hints, Refusals, LostAnswers, Reads, Index, Slow, Watches] {
+        if rng.per_mille(if class == Crash { 700 } else { 450 }) {
+            classes = classes.with(class);
+        }
+    }
+    if kind >= 75 {
+        classes = classes.with(*rng.pick(&[Clocks, Stalls, Host, Storms]));
+        for class in [Clocks, Stalls, Host, Storms] {
+            if rng.per_mille(200) {
+                classes = classes.with(class);
+            }
+        }
+    }
+    classes
+}
+
+fn pipeline(rng: &mut Rng, gated: bool) -> Pipeline {
+    let (low, high) = rng.weighted(&[(78, (1, 4)), (18, (5, 10)), (3, (11, 20)), (1, (21, STAGES_MAX as u64))]);
+    let count = rng.range(low, high) as usize;
+    let mut pipeline = Pipeline::default();
+    for at in 0..count {
+        let stage = stage(rng, at, &pipeline, gated);
+        pipeline.stages.push(stage);
+    }
+    pipeline
+}
+
+fn stage(rng: &mut Rng, at: usize, before: &Pipeline, gated: bool) -> Stage {
+    let mut stage = Stage::plain(requisites(rng, at));
+    stage.failure = rng.weighted(&[
+        (50, FailureChoice::Halt),
+        (15, FailureChoice::StopBranch { fail_at_end: true }),
+        (15, FailureChoice::StopBranch { fail_at_end: false }),
+        (20, FailureChoice::Ignore),
+    ]);
+    stage.condition =
+        rng.weighted(&[(75, Condition::None), (13, Condition::Holds), (9, Condition::Fails), (3, Condition::Broken)]);
+    stage.acts = acts(rng);
+    if rng.per_mille(300) {
+        stage.stopped.insert(0, Act { calls: calls(rng), then: Then::Yield });
+    }
+    stage.sees = sees(rng, at, &stage.requisites, before);
+    stage.at_timeout = rng.weighted(&[(6, AtTimeout::GoOn), (2, AtTimeout::Succeed), (2, AtTimeout::Fail), (1, AtTimeout::Hang)]);
+    stage.succeed_on_timeout = rng.per_mille(150);
+    let last = stage.acts.last().map(|act| act.then);
+    if matches!(last, Some(Then::Stuck | Then::Linger)) {
+        stage.timeout_ms = Some(rng.range(20, 150) * 1_000);
+    } else if !gated && rng.per_mille(40) {
+        stage.timeout_ms = Some(rng.range(1, 120) * 1_000);
+    }
+    stage
+}
+
+fn requisites(rng: &mut Rng, at: usize) -> Vec<usize> {
+    if at == 0 {
+        return Vec::new();
+    }
+    let count = rng.weighted(&[(15, 0), (55, 1), (20, 2), (7, 3), (3, 6)]);
+    let mut list = Vec::new();
+    for _ in 0..count {
+        // Near ones more often: chains with branches, not a fan.
+        let back = rng.range(1, 3.min(at as u64)) as usize;
+        let one = if rng.per_mille(700) { at - back } else { rng.position(at) };
+        if !list.contains(&one) {
+            list.push(one);
+        }
+    }
+    list
+}
+
+/// A stage upstream that surely ends well, so that its output is there.
+fn sees(rng: &mut Rng, at: usize, requisites: &[usize], before: &Pipeline) -> Option<usize> {
+    if at == 0 || requisites.is_empty() || !rng.per_mille(400) {
+        return None;
+    }
+    let one = *rng.pick(requisites);
+    let stage = &before.stages[one];
+    let sure = matches!(stage.condition, Condition::None | Condition::Holds)
+        && stage.acts.iter().all(|act| !matches!(act.then, Then::Ask))
+        && stage.acts.last().is_some_and(|act| act.then == Then::Succeed);
+    let flaky = stage.acts.iter().any(|act| matches!(act.then, Then::Flaky(times) if times > engine::STEP_RETRIES_MAX));
+    (sure && !flaky && stage.timeout_ms.is_none()).then_some(one)
+}
+
+fn acts(rng: &mut Rng) -> Vec<Act> {
+    let mut acts = Vec::new();
+    for _ in 0..rng.weighted(&[(40, 0), (35, 1), (15, 2), (10, 3)]) {
+        let then = match rng.below(100) {
+            0..35 => Then::Poll { after_ms: *rng.pick(&[0, 1_000, 7_000, 40_000]), watch: rng.per_mille(350) },
+            35..50 => Then::Yield,
+            50..66 => Then::Ask,
+            66..80 => Then::Sleep(*rng.pick(&[0, 900, 20_000, 400_000])),
+            80..96 => Then::Flaky(rng.range(1, 2) as u32),
+            _ => Then::Flaky(engine::STEP_RETRIES_MAX + 1),
+        };
+        acts.push(Act { calls: calls(rng), then });
+    }
+    let then = rng.weighted(&[
+        (75, Then::Succeed),
+        (5, Then::Skip),
+        (9, Then::Fail),
+        (2, Then::Cancel),
+        (2, Then::Trap),
+        (2, Then::Hang),
+        (2, Then::Stuck),
+        (3, Then::Linger),
+    ]);
+    if matches!(then, Then::Stuck | Then::Linger) {
+        // How far it would have come before its time is over depends on timing.
+        return vec![Act::only(then)];
+    }
+    acts.push(Act { calls: calls(rng), then });
+    acts
+}
+
+fn calls(rng: &mut Rng) -> Vec<Call> {
+    use Call::{Read, Write};
+    let list: &[Call] = match rng.below(100) {
+        0..45 => &[],
+        45..65 => &[Write],
+        65..82 => &[Read, Write],
+        82..90 => &[Read, Write, Write],
+        90..95 => &[Write, Read, Write],
+        _ => &[Read],
+    };
+    list.to_vec()
+}
+
+fn outside(rng: &mut Rng, pipeline: &Pipeline, run: usize, gated: bool) -> Vec<Outside> {
+    let mut events = Vec::new();
+    for (at, stage) in pipeline.stages.iter().enumerate() {
+        let asks = stage.acts.iter().filter(|act| act.then == Then::Ask).count();
+        for nth in 0..asks {
+            if rng.per_mille(930) {
+                answers(rng, run, at, nth, gated, &mut events);
+            }
+        }
+        if !gated && rng.per_mille(15) {
+            let when = When::Transition(rng.range(1, 12));
+            let what = What::Answer { stage: at, go: rng.per_mille(500), stranger: false };
+            events.push(Outside { run, when, what, keyed: rng.per_mille(500), again: false });
+        }
+    }
+    if rng.per_mille(if gated { 200 } else { 180 }) {
+        let racing = [When::After(rng.range(0, 60_000)), When::Transition(rng.range(1, 10))];
+        let when = if gated { When::Still } else { *rng.pick(&racing) };
+        let keyed = gated || rng.per_mille(700);
+        events.push(Outside { run, when, what: What::Cancel, keyed, again: rng.per_mille(200) });
+    }
+    events
+}
+
+fn answers(rng: &mut Rng, run: usize, stage: usize, nth: usize, gated: bool, events: &mut Vec<Outside>) {
+    let when = When::Asked(stage, nth);
+    let go = rng.per_mille(750);
+    if rng.per_mille(100) {
+        let what = What::Answer { stage, go: !go, stranger: true };
+        events.push(Outside { run, when, what, keyed: true, again: false });
+    }
+    let what = What::Answer { stage, go, stranger: false };
+    events.push(Outside { run, when, what, keyed: gated || rng.per_mille(800), again: rng.per_mille(250) });
+    if !gated && rng.per_mille(150) {
+        let what = What::Answer { stage, go: rng.per_mille(500), stranger: false };
+        events.push(Outside { run, when, what, keyed: rng.per_mille(500), again: false });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_the_same_scenario_and_most_are_small() {
+        assert_eq!(format!("{:?}", scenario(5)), format!("{:?}", scenario(5)));
+        let mut sizes: Vec<usize> = (0..500).map(|seed| scenario(seed).size().0).collect();
+        sizes.sort_unstable();
+        assert!(sizes[250] <= 4, "the median has {} stages", sizes[250]);
+        assert!(sizes[499] > 20, "and some are large");
+    }
+
+    #[test]
+    fn every_class_and_every_end_is_drawn() {
+        let all: Vec<Scenario> = (0..2_000).map(scenario).collect();
+        for class in Class::ALL {
+            assert!(all.iter().any(|s| s.classes.has(class)), "{}", class.name());
+        }
+        let ends = |then: Then| all.iter().any(|s| s.pipelines.iter().flat_map(|p| &p.stages).flat_map(|s| &s.acts).any(|a| a.then == then));
+        for then in [Then::Succeed, Then::Skip, Then::Cancel, Then::Fail, Then::Trap, Then::Hang, Then::Stuck, Then::Linger, Then::Ask, Then::Gate] {
+            assert!(ends(then), "{then:?}");
+        }
+    }
+}

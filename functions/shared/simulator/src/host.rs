@@ -1,0 +1,252 @@
+//! The stage host: makes the steps of scripted components. What a component does follows from its script, its checkpoint and
+//! why it was called, and from nothing else, as it must for a real one.
+
+use crate::check;
+use crate::ports::{Port, gate_name};
+use crate::reality::{Effect, Meant, StepId, Watched};
+use crate::rng::mix;
+use crate::scenario::{Act, AtTimeout, Call, STOPPED, Stage, Then};
+use crate::state::{Answer, Request};
+use crate::trace::{Begun, Trace};
+use app::ports::{
+    Blame, LogLevel, LogLine, ObjectKey, SignalSpec, StageHost, StepCall, StepEnd, StepFailure, StepFault, StepReport, StepResults, Wake,
+    WatchKey, WatchSpec,
+};
+use async_trait::async_trait;
+use futures::future;
+use model::Millis;
+use serde_json::{Value, json};
+
+/// The cloud account whose cluster is watched.
+pub(crate) const ACCOUNT: &str = "sim";
+/// The group whose members may answer.
+pub(crate) const JUDGES: &str = "judges";
+const CHECKPOINT: u32 = 1;
+/// How long a step that takes too long is waited for.
+const STEP_MS_MAX: Millis = 30_000;
+
+/// Makes steps.
+pub(crate) struct SimHost(pub(crate) Port);
+
+#[async_trait]
+impl StageHost for SimHost {
+    async fn step(&self, call: StepCall) -> Result<StepReport, StepFault> {
+        match self.0.call(Request::Begin).await {
+            Answer::Failed => return Err(StepFault::Unavailable("no room for an instance".to_owned())),
+            Answer::Trapped => return Err(trap("plugin-trap", "unreachable")),
+            _ => {}
+        }
+        Step::new(self.0.clone(), &call)?.make(&call).await
+    }
+
+    async fn validate(&self, _cwasm: &str, _params: &str) -> Result<Vec<(String, String)>, StepFault> {
+        match self.0.call(Request::Validate).await {
+            Answer::Failed => Err(StepFault::Unavailable("no room for an instance".to_owned())),
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+fn trap(code: &'static str, message: &str) -> StepFault {
+    StepFault::Plugin { code, message: message.to_owned(), log: Vec::new() }
+}
+
+/// A step that is being made.
+struct Step {
+    port: Port,
+    id: StepId,
+    stage: Stage,
+    trace: Trace,
+    /// Where the script stands.
+    place: usize,
+    /// What was read so far.
+    seen: u64,
+}
+
+impl Step {
+    fn new(port: Port, call: &StepCall) -> Result<Self, StepFault> {
+        let retry = if let Wake::Retry(retry) = call.wake { retry } else { 0 };
+        let gone = || StepFault::Component("no script".to_owned());
+        let world = port.world.clone();
+        let mut state = world.lock();
+        let run = state.watch.run_of(&call.info.execution_id).ok_or_else(gone)?;
+        let at = call.info.stage_id.parse::<usize>().map_err(|_| gone())?;
+        let stage = state.scenario.pipeline_of(run).stages.get(at).cloned().ok_or_else(gone)?;
+        let id = StepId { run, stage: at, attempt: call.info.attempt, seq: call.seq, retry };
+        check::step_begins(&mut state, id, &call.wake);
+        let place = call.checkpoint.as_ref().and_then(|(_, text)| text.parse().ok()).unwrap_or_default();
+        Ok(Self { port, id, stage, trace: Trace::new(call.journal.clone()), place, seen: 0 })
+    }
+
+    async fn make(mut self, call: &StepCall) -> Result<StepReport, StepFault> {
+        match &call.wake {
+            Wake::TimedOut => return self.timed_out().await,
+            Wake::Signal { body, .. } if self.stage.act(self.place).then == Then::Ask => {
+                let go = serde_json::from_str::<Value>(body).is_ok_and(|v| v.get("judgmentStatus") == Some(&json!("continue")));
+                self.place = if go { self.place + 1 } else { STOPPED };
+            }
+            _ => {}
+        }
+        let act = self.stage.act(self.place).clone();
+        if let Some(end) = self.calls(&act).await? {
+            return self.report(end);
+        }
+        self.end(&act, call).await
+    }
+
+    async fn calls(&mut self, act: &Act) -> Result<Option<StepEnd>, StepFault> {
+        for (nth, call) in act.calls.iter().enumerate() {
+            let done = match call {
+                Call::Read => self.read().await?,
+                Call::Write => self.write(nth).await?,
+            };
+            if !done {
+                return Ok(Some(failed("outside-failed", true)));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn read(&mut self) -> Result<bool, StepFault> {
+        let value = match self.trace.begin("outside.read", true, String::new())? {
+            Begun::Recorded(value) => value,
+            Begun::Live(open) => match self.port.call(Request::Read).await {
+                Answer::Number(value) => {
+                    self.trace.done(open, value);
+                    value
+                }
+                _ => return Ok(false),
+            },
+        };
+        self.seen = mix(self.seen, value);
+        Ok(true)
+    }
+
+    async fn write(&mut self, nth: usize) -> Result<bool, StepFault> {
+        let StepId { run, stage, attempt, .. } = self.id;
+        let meant = Meant { run, stage, attempt, act: self.place, call: nth };
+        let content = mix(self.seen, nth as u64);
+        match self.trace.begin("outside.write", false, content.to_string())? {
+            Begun::Recorded(_) => Ok(true),
+            Begun::Live(open) => {
+                self.trace.intend(&open).await?;
+                let effect = Effect { step: self.id, meant, content };
+                check::effect_is_sent(&mut self.port.world.lock(), effect, self.trace.has_read());
+                match self.port.call(Request::Write(effect)).await {
+                    Answer::Number(value) => {
+                        self.trace.done(open, value);
+                        Ok(true)
+                    }
+                    _ => Ok(false),
+                }
+            }
+        }
+    }
+
+    async fn end(mut self, act: &Act, call: &StepCall) -> Result<StepReport, StepFault> {
+        let retry = self.id.retry;
+        let end = match act.then {
+            Then::Poll { after_ms, watch } => {
+                self.place += 1;
+                let watch = if watch { vec![self.watching("thing".to_owned())] } else { Vec::new() };
+                StepEnd::Running { poll_after_ms: after_ms, watch }
+            }
+            Then::Linger => StepEnd::Running { poll_after_ms: 20_000, watch: Vec::new() },
+            Then::Yield => self.on(StepEnd::Yielded),
+            Then::Ask => StepEnd::Suspended { any_of: vec![judgment()], until_ms: None },
+            Then::Sleep(ms) => self.on(StepEnd::Suspended { any_of: Vec::new(), until_ms: Some(call.now_ms + ms) }),
+            Then::Flaky(times) if retry < times => failed("flaky", true),
+            Then::Flaky(_) => self.on(StepEnd::Yielded),
+            Then::Gate => self.gate(),
+            Then::Hang => {
+                self.port.call(Request::Sleep(self.now() + STEP_MS_MAX)).await;
+                return Err(trap("plugin-timeout", "it took too long"));
+            }
+            Then::Stuck => future::pending().await,
+            Then::Succeed => StepEnd::Succeeded(self.results(call)),
+            Then::Skip => StepEnd::Skipped(self.results(call)),
+            Then::Cancel => StepEnd::Canceled(self.results(call)),
+            Then::Fail => failed("as-it-says", false),
+            Then::Trap => return Err(trap("plugin-trap", "as it says")),
+        };
+        self.report(end)
+    }
+
+    fn on(&mut self, end: StepEnd) -> StepEnd {
+        self.place += 1;
+        end
+    }
+
+    fn now(&self) -> Millis {
+        self.port.world.lock().now
+    }
+
+    /// A change is announced for something, which may be a gate.
+    fn watching(&self, name: String) -> (String, WatchSpec) {
+        let object = ObjectKey { api_version: "v1".to_owned(), kind: "Thing".to_owned(), namespace: None, name };
+        (ACCOUNT.to_owned(), WatchSpec { what: WatchKey::Object(object), resource_version: Some("1".to_owned()) })
+    }
+
+    fn gate(&mut self) -> StepEnd {
+        let StepId { run, stage, .. } = self.id;
+        let open = {
+            let mut state = self.port.world.lock();
+            state.watch.comes_to_gate(run, stage);
+            crate::reality::changes_after(&state, &Watched::Gate { run, stage }, 0).is_some()
+        };
+        if open {
+            return self.on(StepEnd::Yielded);
+        }
+        StepEnd::Running { poll_after_ms: 300_000, watch: vec![self.watching(gate_name(run, stage))] }
+    }
+
+    async fn timed_out(mut self) -> Result<StepReport, StepFault> {
+        let end = match self.stage.at_timeout {
+            AtTimeout::GoOn => StepEnd::Running { poll_after_ms: 5_000, watch: Vec::new() },
+            AtTimeout::Succeed => StepEnd::Succeeded(StepResults { message: "done after all".to_owned(), ..StepResults::default() }),
+            AtTimeout::Fail => failed("out-of-time", true),
+            AtTimeout::Hang => {
+                self.port.call(Request::Sleep(self.now() + STEP_MS_MAX)).await;
+                return Err(trap("plugin-timeout", "it took too long"));
+            }
+        };
+        self.report(end)
+    }
+
+    /// What it leaves says which stage it was and what it saw of the stage before it: neither time nor ids.
+    fn results(&self, call: &StepCall) -> StepResults {
+        let seen = self.stage.sees.map(|_| {
+            let params: Value = serde_json::from_str(&call.params).unwrap_or_default();
+            params.get("see").cloned().unwrap_or_default()
+        });
+        let StepId { stage, attempt, .. } = self.id;
+        let said = format!("{stage}.{attempt}({})", seen.as_ref().and_then(Value::as_str).unwrap_or_default());
+        let mut outputs = serde_json::Map::new();
+        outputs.insert(format!("o{stage}"), Value::String(said));
+        StepResults { outputs: Value::Object(outputs), ..StepResults::default() }
+    }
+
+    fn report(&mut self, end: StepEnd) -> Result<StepReport, StepFault> {
+        let trace = self.trace.finish()?;
+        let line = LogLine { level: LogLevel::Info, message: "made".to_owned(), fields: Vec::new() };
+        let log = if self.id.seq % 4 == 0 { vec![line] } else { Vec::new() };
+        let checkpoint = if matches!(end, StepEnd::Failed(_)) { None } else { Some((CHECKPOINT, self.place.to_string())) };
+        Ok(StepReport { end, checkpoint, progress: None, log, log_dropped: 0, trace, host_calls: 0 })
+    }
+}
+
+fn judgment() -> SignalSpec {
+    SignalSpec { name: "judgment".to_owned(), prompt: String::new(), form: None, allowed: vec![JUDGES.to_owned()] }
+}
+
+fn failed(code: &str, retryable: bool) -> StepEnd {
+    StepEnd::Failed(StepFailure {
+        code: code.to_owned(),
+        message: "it failed".to_owned(),
+        retryable,
+        retry_after_ms: None,
+        blame: Blame::Target,
+        results: None,
+        details: None,
+    })
+}

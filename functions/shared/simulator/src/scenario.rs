@@ -1,0 +1,301 @@
+//! What a run is about: pipelines, what people and triggers do to their executions, and what may go wrong. A value: it is
+//! drawn from a seed once, and made smaller when a failure is to be shown.
+
+use crate::fault::Classes;
+use model::pipeline::FailureChoice;
+
+/// The longest acts of a stage that stand in a checkpoint below this number; what a stopped stage does comes after it.
+pub const STOPPED: usize = 1_000;
+
+/// Everything that happens in one run, but for chance and faults.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Where chance comes from.
+    pub seed: u64,
+    /// What may go wrong.
+    pub classes: Classes,
+    /// How many of a thousand calls go wrong.
+    pub per_mille: u64,
+    /// Calls after which nothing goes wrong any more.
+    pub faulty_calls_max: u64,
+    /// Where it runs.
+    pub place: Place,
+    /// The store recognises a repeated transaction by its token.
+    pub tokens: bool,
+    /// What races is held back until nothing else moves, so that the outcome does not depend on timing.
+    pub gated: bool,
+    /// The pipelines.
+    pub pipelines: Vec<Pipeline>,
+    /// The executions that are started.
+    pub runs: Vec<Run>,
+    /// What is done to them.
+    pub outside: Vec<Outside>,
+}
+
+/// Where it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// One process that does everything, as `waybill serve`: hints in memory, a tick each second.
+    Alone,
+    /// So many workers, and one process for HTTP and the tick, as on Lambda: hints in a queue, a tick each minute.
+    Apart(usize),
+}
+
+impl Place {
+    /// How many processes there are.
+    #[must_use]
+    pub fn processes(self) -> usize {
+        match self {
+            Self::Alone => 1,
+            Self::Apart(workers) => workers + 1,
+        }
+    }
+
+    /// How many of them move executions; they come first.
+    #[must_use]
+    pub fn workers(self) -> usize {
+        match self {
+            Self::Alone => 1,
+            Self::Apart(workers) => workers,
+        }
+    }
+
+    /// The process that answers people.
+    #[must_use]
+    pub fn front(self) -> usize {
+        self.processes() - 1
+    }
+}
+
+/// A pipeline.
+#[derive(Debug, Clone, Default)]
+pub struct Pipeline {
+    /// Its stages; each requires earlier ones only.
+    pub stages: Vec<Stage>,
+}
+
+/// A stage and what its component does.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// What it requires.
+    pub requisites: Vec<usize>,
+    /// What a failure does to the rest.
+    pub failure: FailureChoice,
+    /// Its condition.
+    pub condition: Condition,
+    /// Time for the whole stage; long when none.
+    pub timeout_ms: Option<u64>,
+    /// A time-out counts as success.
+    pub succeed_on_timeout: bool,
+    /// An earlier stage whose output its settings name.
+    pub sees: Option<usize>,
+    /// What its component does, step by step; the last one ends it.
+    pub acts: Vec<Act>,
+    /// What it does after somebody answered `stop`.
+    pub stopped: Vec<Act>,
+    /// What it says when its time is over.
+    pub at_timeout: AtTimeout,
+}
+
+/// A stage's condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// It has none.
+    None,
+    /// It holds.
+    Holds,
+    /// It does not hold.
+    Fails,
+    /// It cannot be evaluated.
+    Broken,
+}
+
+/// One step: what it asks the outside, and how it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Act {
+    /// Host calls, in order.
+    pub calls: Vec<Call>,
+    /// How the step ends.
+    pub then: Then,
+}
+
+/// A host call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// Reads something that changes all the time.
+    Read,
+    /// Changes something; what is written depends on what was read.
+    Write,
+}
+
+/// How a step ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Again after a while, or when something watched changes.
+    Poll {
+        /// After so long.
+        after_ms: u32,
+        /// Something is watched.
+        watch: bool,
+    },
+    /// Again at once.
+    Yield,
+    /// Waits for a judgment.
+    Ask,
+    /// Waits so long.
+    Sleep(u64),
+    /// Fails so often in a way that may pass, then goes on.
+    Flaky(u32),
+    /// Goes on when nothing else of the execution moves.
+    Gate,
+    /// Takes longer than a step may.
+    Hang,
+    /// Never comes back, and nobody notices but the stage's own time.
+    Stuck,
+    /// Polls for ever.
+    Linger,
+    /// Done well.
+    Succeed,
+    /// Nothing to do.
+    Skip,
+    /// Stops itself.
+    Cancel,
+    /// Fails.
+    Fail,
+    /// Breaks the contract.
+    Trap,
+}
+
+/// What a component says when its stage's time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtTimeout {
+    /// Nothing new: it would go on.
+    GoOn,
+    /// That it was done after all.
+    Succeed,
+    /// That it failed.
+    Fail,
+    /// Nothing at all.
+    Hang,
+}
+
+/// An execution that is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// Which pipeline.
+    pub pipeline: usize,
+    /// When.
+    pub at_ms: u64,
+    /// By two people at once, with the same correlation id.
+    pub twice: bool,
+}
+
+/// Something that is done to an execution from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outside {
+    /// Which execution.
+    pub run: usize,
+    /// When.
+    pub when: When,
+    /// What.
+    pub what: What,
+    /// With an idempotency key: tried again when the answer is lost.
+    pub keyed: bool,
+    /// Sent a second time, with the same key if there is one.
+    pub again: bool,
+}
+
+/// When something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// So long after the start.
+    After(u64),
+    /// After so many transitions of the execution.
+    Transition(u64),
+    /// When the stage waits for an answer for the n-th time, from 0.
+    Asked(usize, usize),
+    /// When nothing of the execution can move by itself.
+    Still,
+}
+
+/// What is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// Answers a stage.
+    Answer {
+        /// Which.
+        stage: usize,
+        /// `continue`, not `stop`.
+        go: bool,
+        /// By somebody who may not.
+        stranger: bool,
+    },
+    /// Cancels the execution.
+    Cancel,
+}
+
+impl Act {
+    /// A step that only ends.
+    #[must_use]
+    pub fn only(then: Then) -> Self {
+        Self { calls: Vec::new(), then }
+    }
+}
+
+impl Then {
+    /// Nothing follows it.
+    #[must_use]
+    pub fn is_end(self) -> bool {
+        use Then::{Cancel, Fail, Hang, Linger, Skip, Stuck, Succeed, Trap};
+        matches!(self, Succeed | Skip | Cancel | Fail | Trap | Hang | Stuck | Linger)
+    }
+}
+
+impl Stage {
+    /// A stage that succeeds at once.
+    #[must_use]
+    pub fn plain(requisites: Vec<usize>) -> Self {
+        Self {
+            requisites,
+            failure: FailureChoice::Halt,
+            condition: Condition::None,
+            timeout_ms: None,
+            succeed_on_timeout: false,
+            sees: None,
+            acts: vec![Act::only(Then::Succeed)],
+            stopped: vec![Act::only(Then::Fail)],
+            at_timeout: AtTimeout::GoOn,
+        }
+    }
+
+    /// The act at a place of a checkpoint.
+    #[must_use]
+    pub fn act(&self, place: usize) -> &Act {
+        let list = if place >= STOPPED { &self.stopped } else { &self.acts };
+        let at = place % STOPPED;
+        list.get(at).or(list.last()).unwrap_or(&ENDED)
+    }
+
+    /// Whether its component watches anything.
+    #[must_use]
+    pub fn watches(&self) -> bool {
+        let watches = |act: &Act| matches!(act.then, Then::Poll { watch: true, .. } | Then::Gate);
+        self.acts.iter().chain(&self.stopped).any(watches)
+    }
+}
+
+static ENDED: Act = Act { calls: Vec::new(), then: Then::Succeed };
+
+impl Scenario {
+    /// The pipeline of an execution.
+    #[must_use]
+    pub fn pipeline_of(&self, run: usize) -> &Pipeline {
+        &self.pipelines[self.runs[run].pipeline]
+    }
+
+    /// How large it is, as people would say: stages, executions, outside events.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize, usize) {
+        (self.pipelines.iter().map(|p| p.stages.len()).sum(), self.runs.len(), self.outside.len())
+    }
+}

@@ -1,0 +1,90 @@
+//! Tells a failure to people: what was run, what went wrong where, and everything that happened.
+
+use crate::examine::examine;
+use crate::fault::{Class, Deviation};
+use crate::scenario::{Act, Condition, Scenario, Stage};
+use crate::shrink::Small;
+use std::fmt::Write;
+
+/// Most lines of what happened.
+const LINES_MAX: usize = 400;
+
+/// A failure, as small as it was found.
+#[must_use]
+pub fn failure(seed: u64, small: &Small) -> String {
+    let mut text = String::new();
+    let told = examine(&small.scenario, Some(small.faults.clone()), true);
+    let _ = writeln!(text, "seed {seed} fails: {}\n  {}", small.failure.rule, small.failure.message);
+    scenario(&mut text, &small.scenario);
+    let _ = writeln!(text, "  what goes wrong:");
+    for (call, fault) in &small.faults {
+        let _ = writeln!(text, "    call {call}: {fault:?}");
+    }
+    let _ = writeln!(text, "  what happened (seconds, process, what):");
+    let story = &told.report.story;
+    for line in story.iter().take(LINES_MAX) {
+        let _ = writeln!(text, "    {line}");
+    }
+    if story.len() > LINES_MAX {
+        let _ = writeln!(text, "    … and {} lines more", story.len() - LINES_MAX);
+    }
+    let _ = writeln!(text, "  again: cargo dev simulate --seed {seed}");
+    text
+}
+
+/// A scenario in a few lines.
+fn scenario(text: &mut String, scenario: &Scenario) {
+    let Scenario { place, tokens, gated, classes, .. } = scenario;
+    let _ = writeln!(text, "  {place:?}, faults {classes:?}, tokens {tokens}, gated {gated}");
+    for (at, pipeline) in scenario.pipelines.iter().enumerate() {
+        let _ = writeln!(text, "  pipeline {at}");
+        for (at, one) in pipeline.stages.iter().enumerate() {
+            let _ = writeln!(text, "    stage {at} {}", stage(one));
+        }
+    }
+    for (at, run) in scenario.runs.iter().enumerate() {
+        let twice = if run.twice { ", twice" } else { "" };
+        let _ = writeln!(text, "  run {at}: pipeline {} at {} ms{twice}", run.pipeline, run.at_ms);
+    }
+    for event in &scenario.outside {
+        let keyed = if event.keyed { ", with a key" } else { "" };
+        let again = if event.again { ", twice" } else { "" };
+        let _ = writeln!(text, "  run {}: {:?} {:?}{keyed}{again}", event.run, event.when, event.what);
+    }
+}
+
+fn stage(stage: &Stage) -> String {
+    let acts = |list: &[Act]| list.iter().map(act).collect::<Vec<_>>().join(" → ");
+    let mut text = format!("after {:?}, {:?}: {}", stage.requisites, stage.failure, acts(&stage.acts));
+    if stage.condition != Condition::None {
+        let _ = write!(text, "; condition {:?}", stage.condition);
+    }
+    if let Some(ms) = stage.timeout_ms {
+        let _ = write!(text, "; {ms} ms, then {:?}, as success: {}", stage.at_timeout, stage.succeed_on_timeout);
+    }
+    if let Some(seen) = stage.sees {
+        let _ = write!(text, "; sees {seen}");
+    }
+    if stage.stopped.len() > 1 {
+        let _ = write!(text, "; when stopped: {}", acts(&stage.stopped));
+    }
+    text
+}
+
+fn act(act: &Act) -> String {
+    let calls: String = act.calls.iter().map(|call| format!("{call:?} ")).collect();
+    format!("{calls}{:?}", act.then)
+}
+
+/// The classes of faults and what each may do to an outcome.
+#[must_use]
+pub fn classes() -> String {
+    let mut text = String::from("Classes of faults, and what each may do to the outcome of a run:\n");
+    for class in Class::ALL {
+        let _ = writeln!(text, "  {:<13} {}", class.name(), class.help());
+        for deviation in class.may() {
+            let _ = writeln!(text, "  {:<13}   → {}", "", Deviation::help(*deviation));
+        }
+    }
+    text
+}
