@@ -8,6 +8,7 @@ mod arrows;
 mod compiler;
 mod licences;
 mod outside;
+mod planted;
 mod tidy;
 mod workspace;
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use lexopt::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::{bench, cluster, lint, plugins, setup, test, up};
+use crate::{bench, cluster, lint, plugins, setup, simulate, test, up};
 
 pub(crate) const USAGE: &str = "\
 usage: cargo dev COMMAND
@@ -16,6 +16,9 @@ usage: cargo dev COMMAND
                         without --kubeconfig a control plane with simulated nodes is started
   test [--json] [--only STEP]...
                         everything: lints, components, tests on a real control plane and a real registry
+  simulate [--seeds N] [--from SEED] [--jobs N] | --seed SEED | --prove | --explain
+                        executions under crashes, lost hints and ambiguous commits, thousands of times; --prove plants bugs and
+                        looks how many seeds it takes to find each
   lint [--json]         formatting, clippy, rustdoc
   setup [--json]        find what is needed around the checkout, install what may be installed, name the rest
   plugins               build the stage components and precompile them
@@ -34,6 +37,7 @@ pub(crate) enum Command {
     Plugins,
     Lint { json: bool },
     Test(test::Options),
+    Simulate(simulate::Options),
     Cluster { action: cluster::Action, json: bool },
     Up(up::Options),
     Bench(bench::Options),
@@ -50,6 +54,7 @@ impl Command {
             Self::Plugins => plugins::run(),
             Self::Lint { json } => lint::run(json),
             Self::Test(options) => test::run(&options),
+            Self::Simulate(options) => simulate::run(&options),
             Self::Cluster { action, json } => cluster::run(&action, json),
             Self::Up(options) => up::run(&options),
             Self::Bench(options) => bench::run(&options),
@@ -73,6 +78,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Some(other) => Err(other.unexpected().into()),
         },
         "test" => parse_test(&mut parser),
+        "simulate" => Ok(Command::Simulate(simulate::Options { words: parser.raw_args()?.collect() })),
         "cluster" => parse_cluster(&mut parser),
         "up" => parse_up(parser.raw_args()?),
         "bench" => parse_bench(&mut parser),
@@ -200,6 +206,12 @@ mod tests {
         assert_eq!((options.benches, options.reference, options.seconds), (vec!["fan", "chain"], bench::Reference::None, 2));
         let Command::Bench(options) = words("bench").unwrap() else { panic!() };
         assert_eq!((options.benches.len(), options.reference, options.clients), (3, bench::Reference::Restate, 64));
+    }
+
+    #[test]
+    fn the_simulation_knows_its_own_words() {
+        let Command::Simulate(options) = words("simulate --seeds 7 --prove").unwrap() else { panic!() };
+        assert_eq!(options.words, ["--seeds", "7", "--prove"]);
     }
 
     #[test]

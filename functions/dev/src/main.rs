@@ -18,6 +18,7 @@ mod process;
 mod progress;
 mod report;
 mod setup;
+mod simulate;
 mod test;
 mod up;
 

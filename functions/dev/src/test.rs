@@ -7,10 +7,10 @@ use crate::error::{Error, Result};
 use crate::process::{self, Outcome};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::{cluster, libtest, lint, places, plugins, setup};
+use crate::{cluster, libtest, lint, places, plugins, setup, simulate};
 
 /// After the steps of `lint`, in this order.
-const STEPS: [&str; 7] = ["plugins", "build", "cluster", "tests", "tests-dev", "tests-stage-types", "doctests"];
+const STEPS: [&str; 8] = ["simulate", "plugins", "build", "cluster", "tests", "tests-dev", "tests-stage-types", "doctests"];
 /// One feature set for everything: the same packages and targets in every step, or dependencies are built twice.
 const TARGETS: [&str; 3] = ["--lib", "--bins", "--tests"];
 
@@ -74,6 +74,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             let outcome = process::run(&progress, name, &mut lint::command(name)?)?;
             report.step(name, outcome.ok, outcome.took);
         }
+    }
+    if options.wants("simulate") {
+        let seeds = simulate::Options { words: vec!["--seeds".into(), simulate::SEEDS_IN_CI.into()] };
+        let outcome = process::run(&progress, "simulate", &mut simulate::command(&seeds)?)?;
+        report.step("simulate", outcome.ok, outcome.took);
     }
     let built = build(options, &progress, &mut report)?;
     if built {

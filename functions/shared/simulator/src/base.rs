@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 use std::sync::{LazyLock, Mutex};
 
 /// Time of a stage that says none: what does not end by itself has ended long before.
-pub(crate) const STAGE_MS: u64 = 12 * 3_600_000;
+pub(crate) const STAGE_MS: u64 = 3 * 3_600_000;
 const TYPE: &str = "scripted";
 
 struct Still;

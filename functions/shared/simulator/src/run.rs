@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 
 /// A run that is at rest may be looked at so often by ticks that find nothing to do.
-const IDLE_TICKS_MAX: u32 = 30;
+const IDLE_TICKS_MAX: u32 = 5;
 /// A run takes no longer than this.
 const RUN_MS_MAX: Millis = 400 * 24 * 3_600_000;
 

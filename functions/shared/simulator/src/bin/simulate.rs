@@ -8,14 +8,14 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 const USAGE: &str = "\
-usage: simulate [--seeds N] [--from SEED] [--jobs N]
+usage: simulate [--seeds N] [--from SEED] [--jobs N] [--brief]
        simulate --seed SEED      one seed: if it fails, what happened, as small as it can be made
        simulate --prove [WORD]   plants bugs and looks how many seeds it takes to find each
        simulate --explain        the classes of faults, and what each may do to an outcome
 ";
 
 enum Command {
-    Many(Seeds),
+    Many(Seeds, bool),
     One(u64),
     Prove(Option<String>),
     Explain,
@@ -25,11 +25,12 @@ enum Command {
 fn parse() -> Result<Command, lexopt::Error> {
     let mut parser = lexopt::Parser::from_env();
     let mut seeds = Seeds { from: 0, count: 2_000, jobs: 1, first_only: false };
-    let mut command = None;
+    let (mut command, mut brief) = (None, false);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("seeds") => seeds.count = parser.value()?.parse()?,
             Long("from") => seeds.from = parser.value()?.parse()?,
+            Long("brief") => brief = true,
             Long("jobs") => seeds.jobs = parser.value()?.parse::<usize>()?.max(1),
             Long("seed") => command = Some(Command::One(parser.value()?.parse()?)),
             Long("prove") => command = Some(Command::Prove(None)),
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
     // A run that panics is a finding, told with its seed.
     std::panic::set_hook(Box::new(|_| {}));
     match parse() {
-        Ok(Command::Many(seeds)) => many(seeds),
+        Ok(Command::Many(seeds, brief)) => many(seeds, brief),
         Ok(Command::One(seed)) => one(seed),
         Ok(Command::Prove(word)) => prove(word.as_deref()),
         Ok(Command::Explain) => {
@@ -64,11 +65,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn many(seeds: Seeds) -> ExitCode {
+fn many(seeds: Seeds, brief: bool) -> ExitCode {
     let start = Instant::now();
     let tally = campaign(seeds);
     let took = start.elapsed().as_secs_f64();
-    for (seed, small) in smallest(&tally) {
+    let shown = if brief { Vec::new() } else { smallest(&tally) };
+    for (seed, small) in shown {
         println!("{}", tell::failure(seed, &small));
     }
     let per = |count: u64| count as f64 / tally.seeds.max(1) as f64;

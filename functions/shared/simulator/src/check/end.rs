@@ -218,10 +218,10 @@ fn missing(state: &State, run: usize) -> Option<(&'static str, String)> {
         if !through {
             continue;
         }
+        let timed_out = stage.timeout_ms.is_some() || state.watch.timed_out(run, at);
         for (act, script) in stage.acts.iter().enumerate() {
             for (call, _) in script.calls.iter().enumerate().filter(|(_, call)| **call == Call::Write) {
                 let meant = Meant { run, stage: at, attempt: is.attempt, act, call };
-                let timed_out = stage.timeout_ms.is_some();
                 if !timed_out && !state.reality.made.contains_key(&meant) {
                     return Some(("change-missing", format!("run {run} stage {at}: it succeeded, and change {act}.{call} was never made")));
                 }

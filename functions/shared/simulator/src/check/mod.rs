@@ -32,6 +32,8 @@ pub(crate) struct Seen {
     /// Suspensions of each stage, as (attempt, seq).
     asked: BTreeMap<usize, Vec<(u32, u32)>>,
     at_gate: BTreeSet<usize>,
+    /// Stages whose component was told that their time is over.
+    timed_out: BTreeSet<usize>,
 }
 
 /// Everything watched.
@@ -83,6 +85,10 @@ impl Watch {
 
     pub(crate) fn comes_to_gate(&mut self, run: usize, stage: usize) {
         self.runs[run].at_gate.insert(stage);
+    }
+
+    pub(crate) fn timed_out(&self, run: usize, stage: usize) -> bool {
+        self.runs[run].timed_out.contains(&stage)
     }
 
     fn stages(&self, run: usize) -> &[StageRun] {
@@ -140,6 +146,9 @@ fn wanted(stage: &StageRun) -> Option<(u32, u32, u32, &engine::Wake)> {
 pub(crate) fn step_begins(state: &mut State, step: StepId, wake: &Wake) {
     let StepId { run, stage, attempt, seq, retry } = step;
     state.tell(|| format!("    run {run} stage {stage}: step, attempt {attempt} seq {seq} retry {retry}, {wake:?}"));
+    if *wake == Wake::TimedOut {
+        state.watch.runs[run].timed_out.insert(stage);
+    }
     let Some(is) = state.watch.stages(run).get(stage) else { return };
     let ahead = (attempt, seq) > (is.attempt, is.seq)
         || ((attempt, seq) == (is.attempt, is.seq) && !is.status().is_complete() && wanted(is).is_none_or(|(_, _, now, _)| now < retry));
