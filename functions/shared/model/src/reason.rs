@@ -92,8 +92,6 @@ codes! {
     OrchestratorCrash = "orchestrator-crash",
     /// The stage was still stopping when its time for that was over.
     CancelTimeout = "cancel-timeout",
-    /// The cloud account the stage names does not exist or does not list this application; an administrator can add it.
-    AccountNotAllowed = "account-not-allowed",
     /// The pipeline is disabled; enable it to start it.
     PipelineDisabled = "pipeline-disabled",
     /// The account's host name is not known; check the address, or the name server of this installation.
@@ -148,8 +146,6 @@ codes! {
     WindingDown = "winding-down",
     /// The execution that the stage waited for failed; the data names it.
     ChildFailed = "child-failed",
-    /// The execution that the stage waited for was cancelled; the data names it.
-    ChildCanceled = "child-canceled",
     /// The execution that the stage asked for could not be started; the data holds the refusal.
     ChildRefused = "child-refused",
     /// The execution ran more stages than it may, restarts and unfolded ones counted; an administrator can raise the limit.

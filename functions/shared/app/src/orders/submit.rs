@@ -14,6 +14,7 @@ use model::order::Origin;
 use model::person::{Action, Principal};
 use model::pipeline::Pipeline;
 use model::problem::Problems;
+use model::reason::ReasonCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -175,7 +176,7 @@ async fn image(
         }
         Err(RegistryError::Denied(why)) => Err(AppError::refused("registry-denied", format!("account {account}: {why}"))),
         Err(RegistryError::Unavailable(why) | RegistryError::Protocol(why)) => {
-            Err(AppError::refused("registry-unavailable", format!("account {account}: {why}")))
+            Err(AppError::refused(ReasonCode::RegistryUnavailable.as_str(), format!("account {account}: {why}")))
         }
     }
 }

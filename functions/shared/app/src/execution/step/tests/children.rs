@@ -43,7 +43,6 @@ fn wakes_of_parent(world: &World) -> usize {
     world.host.calls.lock().unwrap().iter().filter(|(_, _, params)| params.get("type") == Some(&json!("undo"))).count()
 }
 
-// rule: §3 pipeline stage: it waits for the child and ends as it ends
 #[tokio::test]
 async fn a_child_is_started_once_seen_and_awaited() {
     let world = world(family);
@@ -137,7 +136,6 @@ async fn many_that_wait_for_one_end_are_all_told() {
     assert_eq!((world.status(&crowd).await, world.items(&id, "SUBS").await), (Status::Succeeded, 0));
 }
 
-// rule: §2.10 cancel: a pipeline stage cancels its child
 #[tokio::test]
 async fn a_cancelled_parent_may_cancel_its_child_and_only_its_own() {
     let world = world(|call| {
@@ -175,7 +173,6 @@ async fn a_cancelled_parent_may_cancel_its_child_and_only_its_own() {
     assert_eq!(reason.data["parent"], json!(parent));
 }
 
-// rule: §2.10 restart: whoever waits for a child that was restarted waits for its new end
 #[tokio::test]
 async fn a_child_that_is_restarted_is_awaited_again() {
     let world = world(|call| {

@@ -29,7 +29,6 @@ async fn cancelled(world: &World) -> ExecutionId {
     id
 }
 
-// rule: §2.10 cancel: running stages get their cancel hook once, then end CANCELED; not-started ones stay NOT_STARTED
 #[tokio::test]
 async fn it_is_told_why_with_its_last_checkpoint_and_polls_until_it_is_done() {
     let world = undoing(|call| {
@@ -69,7 +68,6 @@ async fn the_end_waits_for_it() {
     assert!(detail.stages[0].reason.as_ref().unwrap().is(ReasonCode::CanceledByUser));
 }
 
-// rule: §2.10 cancel: a stage that does not stop in time ends CANCELED all the same
 #[tokio::test]
 async fn it_has_two_minutes() {
     let never: [fn() -> Answer; 3] = [
@@ -121,7 +119,6 @@ async fn a_worker_killed_at_any_write_ends_it_all_the_same() {
     }
 }
 
-// rule: §2.3 any TERMINAL stage ends the execution at once: other running stages are cancelled
 #[tokio::test]
 async fn a_failure_beside_it_stops_it_too() {
     let world = world(|call| match &call.export {

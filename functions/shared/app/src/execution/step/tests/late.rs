@@ -56,7 +56,6 @@ async fn so_it_is_when_the_worker_dies_right_after_its_last_commit() {
     }
 }
 
-// rule: §2.3 a stage's results are bounded; one that leaves more fails and says so
 #[tokio::test]
 async fn results_that_are_too_large_fail_the_stage() {
     let large = || json!({"x": "y".repeat(1 << 20)});

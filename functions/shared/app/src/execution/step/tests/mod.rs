@@ -6,6 +6,7 @@ mod compensation;
 mod late;
 mod park;
 mod planning;
+mod reasons;
 mod rerun;
 mod restart;
 mod runs;

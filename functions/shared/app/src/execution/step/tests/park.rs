@@ -36,7 +36,7 @@ async fn its_slot_goes_to_who_waits_and_its_inbox_is_answered() {
     ended_whole(&world, &first, ReasonCode::OrchestratorCrash).await;
     assert_eq!(world.verdicts(&first).await, ["execution-ended"], "the answer that nobody lived to take");
     assert_eq!(world.hints.take(), [Hint::Execution { id: second.clone() }]);
-    assert_eq!(world.slots(&pipeline).await.running, [second.clone()]);
+    assert_eq!(world.slots(&pipeline).await.running, std::slice::from_ref(&second));
     assert_eq!(world.advance(&second).await, Rest::Until(Some(world.clock.now_ms() + 3_600_000)));
     assert_eq!(world.status(&second).await, Status::Running);
 }

@@ -23,8 +23,6 @@ fn unfolding(stages: Value) -> World {
     })
 }
 
-// rule: §2.11 before stages run before the stage's own work, after stages when that is done
-// rule: §2.11 refIds of synthetic stages are `3<1` and `3>1`, and they name their parent
 #[tokio::test]
 async fn before_its_work_and_after_it() {
     let world = world(|call| match &call.export {
@@ -48,7 +46,6 @@ async fn before_its_work_and_after_it() {
     assert_eq!(detail.stages[2].requisite_stage_ref_ids, ["1<a"]);
 }
 
-// rule: §2.3 a stage that failed may add on-failure stages
 #[tokio::test]
 async fn after_its_failure() {
     let world = world(|call| match &call.export {
@@ -150,8 +147,6 @@ async fn a_stage_of_its_parents_type_does_not_unfold_again() {
     assert!(!world.exports().contains(&("1<a".to_owned(), Export::Plan(Before))));
 }
 
-// rule: §2.10 a restart of a synthetic stage acts on its top-level parent
-// rule: §2.10 restart: synthetic stages of the earlier attempt are history
 #[tokio::test]
 async fn a_restarted_part_restarts_its_whole_which_plans_anew() {
     let world = world(|call| match &call.export {

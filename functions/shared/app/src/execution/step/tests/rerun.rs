@@ -13,7 +13,6 @@ fn origins() -> [Origin; 3] {
     ]
 }
 
-// rule: §2.10 re-run: a new start with the old trigger, parameters and artifacts
 #[tokio::test]
 async fn whatever_started_it_it_can_be_run_again() {
     for origin in origins() {
@@ -50,7 +49,6 @@ async fn whatever_started_it_it_can_be_run_again() {
     }
 }
 
-// rule: §2.10 re-run of an active execution only where the application allows it
 #[tokio::test]
 async fn an_active_one_only_where_the_application_allows_it() {
     let world = world(judging);

@@ -24,7 +24,6 @@ fn heals(call: &StepCall) -> Answer {
     if call.info.stage_id == "2" && call.info.attempt == 1 { fails() } else { succeeds() }
 }
 
-// rule: §2.10 restart: the stage and what follows it go back to NOT_STARTED, the execution runs again
 #[tokio::test]
 async fn a_failed_stage_is_done_again_in_a_new_generation() {
     let world = world(heals);
@@ -44,7 +43,6 @@ async fn a_failed_stage_is_done_again_in_a_new_generation() {
     assert_eq!(world.settings(2)["see"], "it", "and what it made is still there");
 }
 
-// rule: §2.10 restart: what the stages left in their earlier attempt is gone
 #[tokio::test]
 async fn what_an_earlier_attempt_left_counts_for_nothing() {
     let world = world(|call| match (call.info.stage_id.as_str(), call.info.attempt) {
@@ -121,7 +119,6 @@ fn beside() -> Value {
     json!([{"refId": "1", "type": "wait"}, {"refId": "2", "type": "wait"}])
 }
 
-// rule: §2.10 restart while RUNNING only where the application allows it
 #[tokio::test]
 async fn while_it_runs_the_application_must_allow_it() {
     let world = world(|call| if call.info.stage_id == "1" { judging(call) } else { succeeds() });

@@ -36,7 +36,6 @@ async fn places(world: &World, pipeline: &PipelineId, ids: &[ExecutionId]) -> (V
     (running.iter().map(place).collect(), waiting.iter().map(|waiting| place(&waiting.execution)).collect())
 }
 
-// rule: §2.3 of two starts in the same instant only as many pass as there are slots
 #[tokio::test]
 async fn of_two_starts_in_the_same_instant_one_passes() {
     for first_ever in [true, false] {
@@ -65,7 +64,6 @@ async fn of_two_starts_in_the_same_instant_one_passes() {
     }
 }
 
-// rule: §1.1 maxConcurrentExecutions counts when limitConcurrent is off
 #[tokio::test]
 async fn as_many_run_as_the_pipeline_says() {
     let world = world(judging);
@@ -79,7 +77,6 @@ async fn as_many_run_as_the_pipeline_says() {
     assert_eq!(statuses(&world, &ids[..3]).await, [Status::Running, Status::Running, Status::NotStarted]);
 }
 
-// rule: §2.3 keepWaitingPipelines: the oldest runs, none is dropped
 #[tokio::test]
 async fn the_oldest_runs_next_and_none_is_dropped() {
     let world = world(judging);
@@ -93,7 +90,6 @@ async fn the_oldest_runs_next_and_none_is_dropped() {
     assert_eq!(places(&world, &pipeline, &ids).await, (vec![], vec![]));
 }
 
-// rule: §2.3 without keepWaitingPipelines: the newest runs, the others are cancelled and say whose place was taken
 #[tokio::test]
 async fn the_newest_runs_next_and_every_other_is_told_why_not() {
     let world = world(judging);
@@ -155,7 +151,6 @@ async fn the_superseded_are_told_whenever_workers_die() {
     }
 }
 
-// rule: §2.10 a paused execution holds its slot
 #[tokio::test]
 async fn a_paused_execution_keeps_its_slot() {
     let world = world(judging);
@@ -176,7 +171,6 @@ async fn one_that_is_cancelled_while_it_waits_leaves_the_queue() {
     assert_eq!(places(&world, &pipeline, &ids).await, (vec![0], vec![2, 3]));
 }
 
-// rule: §2.3 past startTimeExpiry it is cancelled instead of started
 #[tokio::test]
 async fn one_that_waits_past_its_start_time_is_cancelled() {
     let world = world(judging);

@@ -25,7 +25,6 @@ impl Inbox for AlwaysWoken {
     }
 }
 
-// rule: §2.10 pause: the step in the middle of its work finishes, nothing else begins
 #[tokio::test]
 async fn what_is_under_way_is_finished_and_nothing_else_begins() {
     let known = Arc::new(std::sync::OnceLock::<Ports>::new());
@@ -56,7 +55,6 @@ async fn what_is_under_way_is_finished_and_nothing_else_begins() {
     assert_eq!((world.status(id).await, world.calls().len()), (Status::Succeeded, 2));
 }
 
-// rule: §2.10 paused time is excluded from time-outs
 #[tokio::test]
 async fn paused_time_is_not_the_stages_time() {
     let world = world(judging);
@@ -89,7 +87,6 @@ async fn a_judgment_is_taken_while_paused_and_acts_on_resume() {
     assert_eq!(world.status(&id).await, Status::Succeeded);
 }
 
-// rule: §2.10 a cancel of a paused execution resumes it first
 #[tokio::test]
 async fn a_paused_execution_can_be_cancelled() {
     let world = world(judging);
@@ -146,7 +143,6 @@ async fn a_repeat_that_was_overtaken_by_its_own_first_try_is_not_done_twice() {
     assert_eq!(world.status(&id).await, Status::Running);
 }
 
-// rule: §2.10 manual skip, of stages that allow it
 #[tokio::test]
 async fn a_stage_is_left_out_where_that_is_allowed() {
     let stages = json!([
@@ -177,7 +173,6 @@ async fn a_stage_is_left_out_where_that_is_allowed() {
     assert_eq!(conflict(skip(ports, &dev(), &id, "1", "", None).await), "execution-ended");
 }
 
-// rule: §2.10 dry run: what a dry run needs runs for real, everything else is left at what it would do
 #[tokio::test]
 async fn a_dry_run_runs_only_what_it_needs() {
     let stages = json!([

@@ -30,8 +30,6 @@ async fn reason(world: &World, id: &ExecutionId) -> model::reason::Reason {
     world.detail(id).await.stages[0].reason.clone().unwrap()
 }
 
-// rule: §2.7 outside its window a stage waits, RUNNING, until it opens
-// rule: §2.7 the time zone is the pipeline's, else the server's, and the reason names it
 #[tokio::test]
 async fn a_stage_waits_for_its_window_and_names_the_zone() {
     let ours = json!({"stages": stage(from_nine()), "waybill": {"timeZone": "asia/shanghai"}});
@@ -56,7 +54,6 @@ async fn a_stage_waits_for_its_window_and_names_the_zone() {
     }
 }
 
-// rule: §2.6 time in the execution window is not counted
 #[tokio::test]
 async fn waiting_for_the_window_is_not_the_stages_time() {
     let world = world(judging);
@@ -73,7 +70,6 @@ fn jitter(more: Value) -> Value {
     stage(window)
 }
 
-// rule: §2.7 jitter delays a start within the window, once
 #[tokio::test]
 async fn the_random_delay_is_waited_once() {
     let world = world(|_| succeeds());
@@ -103,7 +99,6 @@ async fn a_window_that_closes_during_the_delay_is_waited_for_without_another_del
     assert_eq!(world.status(&id).await, Status::Succeeded);
 }
 
-// rule: §2.7 jitter may leave out what people start
 #[tokio::test]
 async fn the_delay_may_leave_out_what_people_start() {
     let stages = jitter(json!({"jitter": {"enabled": true, "minDelay": 60, "maxDelay": 60, "skipManual": true}}));
@@ -117,7 +112,6 @@ async fn the_delay_may_leave_out_what_people_start() {
     assert_eq!((world.status(&by_hand).await, world.status(&by_push).await), (Status::Succeeded, Status::Running));
 }
 
-// rule: §2.7 somebody may skip the wait
 #[tokio::test]
 async fn somebody_may_not_want_to_wait() {
     for stages in [stage(from_nine()), jitter(json!({}))] {
