@@ -12,7 +12,7 @@ use crate::paging::{Listed, PageRequest};
 use crate::ports::{Blobs, Changes, Clock, Query, Table};
 use crate::record::{self, load};
 use crate::{applications, pipelines};
-use engine::{Cancel, Ending, Pause, RunState, StageRun};
+use engine::{Cancel, Ending, Pause, Phase, RunState, StageRun};
 use model::Millis;
 use model::application::Application;
 use model::artifact::Artifact;
@@ -112,6 +112,8 @@ pub struct StageView {
     pub current: bool,
     /// May the caller leave it out?
     pub may_skip: May,
+    /// May the caller end its wait for its execution window?
+    pub may_skip_window: May,
     /// Where it stands.
     pub status: Status,
     /// Why.
@@ -348,7 +350,8 @@ async fn stage_view(ports: Ports<'_>, caller: &Principal, loaded: &Loaded, posit
         parent_ref_id: planned.parent.and_then(|parent| loaded.plan.stages.get(parent.run)).map(|parent| parent.ref_id.to_string()),
         part: planned.parent.map(|parent| parent.part),
         current: loaded.meta.execution.is_current(position),
-        may_skip: may_skip(caller, loaded, planned, run),
+        may_skip: may_skip(caller, loaded, position, planned, run),
+        may_skip_window: may_skip_window(caller, loaded, run),
         status: loaded.meta.execution.status_of(position),
         reason: why(loaded, planned, position, run),
         attempt: run.attempt,
@@ -363,14 +366,25 @@ async fn stage_view(ports: Ports<'_>, caller: &Principal, loaded: &Loaded, posit
     })
 }
 
-fn may_skip(caller: &Principal, loaded: &Loaded, planned: &PlannedStage, run: &StageRun) -> May {
-    if run.status().is_complete() {
+fn may_skip(caller: &Principal, loaded: &Loaded, position: usize, planned: &PlannedStage, run: &StageRun) -> May {
+    let execution = &loaded.meta.execution;
+    if execution.status.is_complete() || execution.ending.is_some() {
+        return May::no("execution-ended", "the execution has ended, or is about to");
+    }
+    if run.status().is_complete() || !execution.is_current(position) {
         return May::no("stage-ended", format!("the stage is {} already", run.status()));
     }
     if !planned.skippable {
         return May::no("stage-not-skippable", "stages of this type cannot be skipped by hand, and this one does not say `skippable`");
     }
     loaded.application.may(caller, Action::Cancel)
+}
+
+fn may_skip_window(caller: &Principal, loaded: &Loaded, run: &StageRun) -> May {
+    match run.live().map(|live| &live.phase) {
+        Some(Phase::Window { .. }) => loaded.application.may(caller, Action::Cancel),
+        _ => May::no("stage-not-waiting", "the stage does not wait for an execution window"),
+    }
 }
 
 fn requisites(plan: &Plan, stage: &PlannedStage) -> Vec<String> {
