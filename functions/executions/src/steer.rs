@@ -1,87 +1,27 @@
-//! Starting, answering and cancelling executions.
+//! Answering, holding, restarting, shortening and cancelling executions. Each is accepted as an event; what became of it stands
+//! in the execution's log.
 
 use crate::Ports;
-use crate::read::ExecutionPath;
+use crate::answer::{AcceptedView, accepted};
+use crate::read::{ExecutionPath, StagePath};
+use app::execution::control;
 use app::execution::inbox::{self, Signal};
-use app::execution::start::{Into as Orders, Started};
-use app::orders::{ArtifactChoice, Submission, submit};
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use edge::execution::OrderRef;
 use edge::wire::FreeJson;
-use edge::{Caller, CreateProblems, IdempotencyKey, IdempotencyParam, Json, Params, Problem};
-use http::{HeaderValue, StatusCode, header};
-use model::id::{AppName, ExecutionId};
-use serde::{Deserialize, Serialize};
+use edge::{Caller, CreateProblems, DeleteProblems, IdempotencyKey, IdempotencyParam, Json, Params, Problem};
+use http::StatusCode;
+use model::id::ExecutionId;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-/// A version to release.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct ArtifactBody {
-    /// Which expected artifact of the pipeline: its id or its display name.
-    #[schema(max_length = 255)]
-    expected_artifact: String,
-    /// The image without tag; needed when the expected artifact does not name one.
-    #[serde(default)]
-    #[schema(max_length = 1024)]
-    name: String,
-    /// The tag; looked up in the registry.
-    #[schema(max_length = 128)]
-    version: String,
-}
+/// Accepted, or refused.
+type Accepted = Result<(StatusCode, Json<AcceptedView>), Problem>;
 
-/// What is to be started.
+/// Why something is asked of an execution.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct StartBody {
-    /// The application.
-    #[schema(value_type = String, pattern = "^[A-Za-z][A-Za-z0-9-]*$", max_length = 63)]
-    application: AppName,
-    /// The pipeline, by name or id.
-    #[schema(max_length = 255)]
-    pipeline: String,
-    /// Versions for the expected artifacts.
-    #[serde(default)]
-    #[schema(max_items = 50)]
-    artifacts: Vec<ArtifactBody>,
-    /// The pipeline's parameters.
-    #[serde(default)]
-    #[schema(value_type = BTreeMap<String, FreeJson>)]
-    parameters: Map<String, Value>,
-    /// Why.
-    #[serde(default)]
-    #[schema(max_length = 4096)]
-    note: String,
-}
-
-/// What was started.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct StartedView {
-    /// The execution's id.
-    execution: String,
-    /// Orders that show it: one in each project the application is bound to.
-    orders: Vec<OrderRef>,
-}
-
-impl From<Started> for StartedView {
-    fn from(started: Started) -> Self {
-        Self { execution: started.execution.to_string(), orders: started.orders.into_iter().map(Into::into).collect() }
-    }
-}
-
-/// An accepted event.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct AcceptedView {
-    /// Its id; what became of it stands under `verdicts` in the execution's log.
-    event: String,
-}
-
-/// Why an execution is cancelled.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CancelBody {
+pub(crate) struct ReasonBody {
     /// In the caller's words.
     #[serde(default)]
     #[schema(max_length = 1024)]
@@ -112,37 +52,9 @@ pub(crate) struct SignalPath {
     name: String,
 }
 
-/// Starts a pipeline. An order appears in every project the application is bound to.
-#[utoipa::path(post, path = "/api/executions", tag = "executions", params(IdempotencyParam), request_body = StartBody,
-    responses((status = 201, body = StartedView, headers(("Location" = String))), CreateProblems))]
-pub(crate) async fn start_execution(
-    State(ports): State<Ports>,
-    Caller(caller): Caller,
-    key: IdempotencyKey,
-    Json(body): Json<StartBody>,
-) -> Result<Response, Problem> {
-    let choice = |a: ArtifactBody| ArtifactChoice { expected_artifact: a.expected_artifact, name: a.name, version: a.version };
-    let submission = Submission {
-        into: Orders::EveryProject,
-        application: body.application,
-        pipeline: body.pipeline,
-        artifacts: body.artifacts.into_iter().map(choice).collect(),
-        parameters: body.parameters,
-        note: body.note,
-        dry_run: false,
-        start_by_ms: None,
-        key: key.as_deref().map(str::to_owned),
-    };
-    let started = submit(ports.orders(), &caller, &submission).await?;
-    let location = HeaderValue::from_str(&format!("/api/executions/{}", started.execution)).ok();
-    let mut response = (StatusCode::CREATED, Json(StartedView::from(started))).into_response();
-    if let Some(location) = location {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
-}
-
-/// Answers a waiting stage.
+/// Answers a waiting stage. Refused with 409 `stage-not-waiting` when it does not wait (any more), `signal-not-awaited` when it
+/// waits for something else, `execution-ended`; with 403 `not-in-group` when others are to answer. While the execution is paused
+/// the answer is taken, and acts once it goes on.
 #[utoipa::path(post, path = "/api/executions/{id}/stages/{stage}/signals/{name}", tag = "executions", params(SignalPath, IdempotencyParam),
     request_body = AnswerBody, responses((status = 202, body = AcceptedView), CreateProblems))]
 pub(crate) async fn send_signal(
@@ -151,22 +63,91 @@ pub(crate) async fn send_signal(
     Params(path): Params<SignalPath>,
     key: IdempotencyKey,
     Json(body): Json<AnswerBody>,
-) -> Result<(StatusCode, Json<AcceptedView>), Problem> {
+) -> Accepted {
     let signal = Signal { stage: path.stage, name: path.name, body: Value::Object(body.answer) };
-    let event = inbox::signal(ports.inbox(), &caller, &path.id, &signal, key.as_deref()).await?;
-    Ok((StatusCode::ACCEPTED, Json(AcceptedView { event: event.to_string() })))
+    Ok(accepted(&inbox::signal(ports.inbox(), &caller, &path.id, &signal, key.as_deref()).await?))
 }
 
-/// Cancels an execution: what is live ends, what has not started never starts. What was deployed stays deployed.
-#[utoipa::path(post, path = "/api/executions/{id}/cancel", tag = "executions", params(ExecutionPath, IdempotencyParam), request_body = CancelBody,
+/// Cancels an execution: what is live is stopped, executions that it started are cancelled, what has not started never starts.
+/// What was deployed stays deployed. Refused with 409 `execution-ended`, or `execution-ending` while it stops already.
+#[utoipa::path(post, path = "/api/executions/{id}/cancel", tag = "executions", params(ExecutionPath, IdempotencyParam), request_body = ReasonBody,
     responses((status = 202, body = AcceptedView), CreateProblems))]
 pub(crate) async fn cancel_execution(
     State(ports): State<Ports>,
     Caller(caller): Caller,
     Params(path): Params<ExecutionPath>,
     key: IdempotencyKey,
-    Json(body): Json<CancelBody>,
-) -> Result<(StatusCode, Json<AcceptedView>), Problem> {
-    let event = inbox::cancel(ports.inbox(), &caller, &path.id, &body.reason, key.as_deref()).await?;
-    Ok((StatusCode::ACCEPTED, Json(AcceptedView { event: event.to_string() })))
+    Json(body): Json<ReasonBody>,
+) -> Accepted {
+    Ok(accepted(&inbox::cancel(ports.inbox(), &caller, &path.id, &body.reason, key.as_deref()).await?))
+}
+
+/// Holds an execution: what is being done is finished, nothing else begins until it is resumed. The time does not count against
+/// its stages, and it keeps its slot. Refused with 409 `execution-not-started`, `execution-paused`, `execution-ending`,
+/// `execution-ended`.
+#[utoipa::path(post, path = "/api/executions/{id}/pause", tag = "executions", params(ExecutionPath, IdempotencyParam), request_body = ReasonBody,
+    responses((status = 202, body = AcceptedView), CreateProblems))]
+pub(crate) async fn pause_execution(
+    State(ports): State<Ports>,
+    Caller(caller): Caller,
+    Params(path): Params<ExecutionPath>,
+    key: IdempotencyKey,
+    Json(body): Json<ReasonBody>,
+) -> Accepted {
+    Ok(accepted(&control::pause(ports.inbox(), &caller, &path.id, &body.reason, key.as_deref()).await?))
+}
+
+/// Lets a paused execution go on. Refused with 409 `execution-not-paused`, `execution-ended`.
+#[utoipa::path(post, path = "/api/executions/{id}/resume", tag = "executions", params(ExecutionPath, IdempotencyParam),
+    responses((status = 202, body = AcceptedView), DeleteProblems))]
+pub(crate) async fn resume_execution(
+    State(ports): State<Ports>,
+    Caller(caller): Caller,
+    Params(path): Params<ExecutionPath>,
+    key: IdempotencyKey,
+) -> Accepted {
+    Ok(accepted(&control::resume(ports.inbox(), &caller, &path.id, key.as_deref()).await?))
+}
+
+/// Does a stage again, with everything after it: in a new generation, which waits for a slot where the pipeline limits how many
+/// run at once. One that a stage unfolded into is done again with that stage. Refused with 409 `stage-running` while it or what
+/// follows it is at work, `execution-ending`, `queue-full`; with 403 `restart-while-running` before the execution has ended, unless
+/// the application allows that, and `execution-not-started` when nothing was done yet.
+#[utoipa::path(post, path = "/api/executions/{id}/stages/{stage}/restart", tag = "executions", params(StagePath, IdempotencyParam),
+    responses((status = 202, body = AcceptedView), DeleteProblems))]
+pub(crate) async fn restart_stage(
+    State(ports): State<Ports>,
+    Caller(caller): Caller,
+    Params(path): Params<StagePath>,
+    key: IdempotencyKey,
+) -> Accepted {
+    Ok(accepted(&control::restart(ports.start(), &caller, &path.id, &path.stage, key.as_deref()).await?))
+}
+
+/// Leaves a stage out: at once when it is at work, otherwise when its turn comes. Stages of some types may be skipped, and those
+/// that say `skippable`. Refused with 409 `stage-not-skippable`, `stage-ended`, `stage-stopping`, `execution-ending`,
+/// `execution-ended`.
+#[utoipa::path(post, path = "/api/executions/{id}/stages/{stage}/skip", tag = "executions", params(StagePath, IdempotencyParam),
+    request_body = ReasonBody, responses((status = 202, body = AcceptedView), CreateProblems))]
+pub(crate) async fn skip_stage(
+    State(ports): State<Ports>,
+    Caller(caller): Caller,
+    Params(path): Params<StagePath>,
+    key: IdempotencyKey,
+    Json(body): Json<ReasonBody>,
+) -> Accepted {
+    Ok(accepted(&control::skip(ports.inbox(), &caller, &path.id, &path.stage, &body.reason, key.as_deref()).await?))
+}
+
+/// Starts a stage that waits for its execution window, or for its random delay within it, now. Refused with 409
+/// `stage-not-waiting`, `stage-ended`, `execution-ending`, `execution-ended`.
+#[utoipa::path(post, path = "/api/executions/{id}/stages/{stage}/skip-window", tag = "executions", params(StagePath, IdempotencyParam),
+    responses((status = 202, body = AcceptedView), DeleteProblems))]
+pub(crate) async fn skip_window(
+    State(ports): State<Ports>,
+    Caller(caller): Caller,
+    Params(path): Params<StagePath>,
+    key: IdempotencyKey,
+) -> Accepted {
+    Ok(accepted(&control::skip_window(ports.inbox(), &caller, &path.id, &path.stage, key.as_deref()).await?))
 }

@@ -92,6 +92,11 @@ impl PartialSchema for PipelineDocument {
             .property("type", text("Which stage type.").min_length(Some(1)))
             .property("name", loose(&[], "Shown, and the key for look-ups."))
             .property("requisiteStageRefIds", list(loose(&[], "A refId."), "Stages that must end well before it starts."))
+            .property("skippable", loose(&[], "People may skip it, whatever its type; `true`, or the text."))
+            .property(
+                "restrictExecutionDuringTimeWindow",
+                loose(&[], "It starts only within `restrictedExecutionWindow`: `whitelist`, `days` (1 = Sunday), `jitter`."),
+            )
             .required("type");
         let trigger = open("A trigger: settings of its type beside these.")
             .property("type", text("`docker`, …").min_length(Some(1)))
@@ -101,12 +106,31 @@ impl PartialSchema for PipelineDocument {
         let parameter = open("A parameter.").property("name", text("Key under `parameters`.").min_length(Some(1))).required("name");
         let artifact =
             open("An expected artifact.").property("id", text("Named by triggers and stages.").min_length(Some(1))).required("id");
+        let most =
+            loose(&[Type::Integer, Type::String, Type::Null], "So many run at once where `limitConcurrent` is off; 0 for any number.")
+                .minimum(Some(0))
+                .maximum(Some(u32::MAX))
+                .pattern(Some("^([0-9]{1,9})?$"));
+        let zone = loose(&[Type::String, Type::Null], "Of its execution windows, as the IANA database names it; otherwise the server's.");
+        let ours = open("What Spinnaker has no field for.")
+            .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+            .property("timeZone", zone);
         let object = open("A pipeline as Spinnaker writes it; keys that are not known are kept.")
             .property("application", loose(&[Type::String, Type::Null], "Owning application; the address says it when it is left out."))
             .property("name", loose(&[Type::String, Type::Null], "Unique within the application, ignoring case.").max_length(Some(255)))
             .property("id", loose(&[], "Made by the server."))
             .property("index", loose(&[], "Place in lists, a whole number."))
             .property("disabled", loose(&[], "Any start is refused; `true`, or the text."))
+            .property("limitConcurrent", loose(&[], "One execution runs at once, others wait; `true`, or the text."))
+            .property("maxConcurrentExecutions", most)
+            .property(
+                "keepWaitingPipelines",
+                loose(
+                    &[],
+                    "The oldest that waits is next and all of them run; otherwise the newest, and it takes the place of the others.",
+                ),
+            )
+            .property("waybill", ours)
             .property("stages", list(stage, "The graph's nodes."))
             .property("triggers", list(trigger, "What starts it."))
             .property("parameterConfig", list(parameter, "What may or must be given to start it."))

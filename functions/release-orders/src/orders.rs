@@ -2,16 +2,16 @@
 
 use crate::Ports;
 use app::execution::start::Into as Orders;
-use app::orders::{self as cases, ArtifactChoice, OrderDetail, Submission};
+use app::orders::{self as cases, OrderDetail};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use edge::execution::{ExecutionDetail, OrderView};
+use edge::execution::{ExecutionDetail, OrderView, StartBody};
 use edge::wire::{FreeJson, Page};
 use edge::{Caller, CreateProblems, IdempotencyKey, IdempotencyParam, Json, PageParams, Params, Problem, ReadProblems, Search};
 use http::{HeaderValue, StatusCode, header};
-use model::id::{AppName, ProjectName};
+use model::id::ProjectName;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 /// Which project.
@@ -33,46 +33,6 @@ pub(crate) struct OrderPath {
     /// The order's number.
     #[param(minimum = 1)]
     number: u64,
-}
-
-/// A version to release.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct OrderArtifact {
-    /// Which expected artifact of the pipeline: its id or its display name.
-    #[schema(max_length = 255)]
-    expected_artifact: String,
-    /// The image without tag; needed when the expected artifact does not name one.
-    #[serde(default)]
-    #[schema(max_length = 1024)]
-    name: String,
-    /// The tag; looked up in the registry.
-    #[schema(max_length = 128)]
-    version: String,
-}
-
-/// What a developer submits.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct OrderBody {
-    /// An application bound to the project.
-    #[schema(value_type = String, pattern = "^[A-Za-z][A-Za-z0-9-]*$", max_length = 63)]
-    application: AppName,
-    /// A pipeline of the application, by name or id.
-    #[schema(max_length = 255)]
-    pipeline: String,
-    /// Versions for the expected artifacts.
-    #[serde(default)]
-    #[schema(max_items = 50)]
-    artifacts: Vec<OrderArtifact>,
-    /// The pipeline's parameters.
-    #[serde(default)]
-    #[schema(value_type = BTreeMap<String, FreeJson>)]
-    parameters: Map<String, Value>,
-    /// Why.
-    #[serde(default)]
-    #[schema(max_length = 4096)]
-    note: String,
 }
 
 /// An order that was submitted.
@@ -118,28 +78,18 @@ pub(crate) async fn list_orders(
     Ok(Json(Page::of(listed, Into::into)))
 }
 
-/// Submits a release order; its execution starts at once.
-#[utoipa::path(post, path = "/api/projects/{project}/orders", tag = "orders", params(ProjectPath, IdempotencyParam), request_body = OrderBody,
+/// Submits a release order. Its execution starts at once, or waits for a slot where the pipeline limits how many run at once.
+/// Refused with 422 `application-not-bound`, with 409 `pipeline-disabled`, or `queue-full` when too many wait already.
+#[utoipa::path(post, path = "/api/projects/{project}/orders", tag = "orders", params(ProjectPath, IdempotencyParam), request_body = StartBody,
     responses((status = 201, body = SubmittedView, headers(("Location" = String))), CreateProblems))]
 pub(crate) async fn submit_order(
     State(ports): State<Ports>,
     Caller(caller): Caller,
     Params(path): Params<ProjectPath>,
     key: IdempotencyKey,
-    Json(body): Json<OrderBody>,
+    Json(body): Json<StartBody>,
 ) -> Result<Response, Problem> {
-    let choice = |a: OrderArtifact| ArtifactChoice { expected_artifact: a.expected_artifact, name: a.name, version: a.version };
-    let submission = Submission {
-        into: Orders::Project(path.project),
-        application: body.application,
-        pipeline: body.pipeline,
-        artifacts: body.artifacts.into_iter().map(choice).collect(),
-        parameters: body.parameters,
-        note: body.note,
-        dry_run: false,
-        start_by_ms: None,
-        key: key.as_deref().map(str::to_owned),
-    };
+    let submission = body.submission(Orders::Project(path.project), key.as_deref());
     let started = cases::submit(ports.submit(), &caller, &submission).await?;
     let order = started.orders.into_iter().next();
     let (project, number) = order.map(|order| (order.project.to_string(), order.number)).unwrap_or_default();

@@ -101,33 +101,26 @@ impl Parts {
         };
         let about = About { version: env!("CARGO_PKG_VERSION").to_owned(), commit: option_env!("WAYBILL_COMMIT").map(str::to_owned) };
         let sources = Arc::new(StoredSources::without_secrets(self.table()));
-        let (blobs, queue, sealer, registry) = (&self.blobs, &self.queue, &self.sealer, &self.registry);
+        let executions = edge::execution::Ports {
+            edge: edge.clone(),
+            blobs: self.blobs.clone(),
+            queue: self.queue.clone(),
+            sealer: self.sealer.clone(),
+            registry: self.registry.clone(),
+            limits: self.limits.clone(),
+        };
         let routers = [
-            pipelines::router(pipelines::Ports { edge: edge.clone(), sealer: sealer.clone() }),
-            release_orders::router(release_orders::Ports {
-                edge: edge.clone(),
-                blobs: blobs.clone(),
-                queue: queue.clone(),
-                sealer: sealer.clone(),
-                registry: registry.clone(),
-                limits: self.limits.clone(),
-            }),
-            executions::router(executions::Ports {
-                edge: edge.clone(),
-                blobs: blobs.clone(),
-                queue: queue.clone(),
-                sealer: sealer.clone(),
-                registry: registry.clone(),
-                limits: self.limits.clone(),
-            }),
+            pipelines::router(pipelines::Ports { edge: edge.clone(), sealer: self.sealer.clone() }),
+            release_orders::router(executions.clone()),
+            executions::router(executions),
             infrastructure::router(infrastructure::Ports {
                 edge: edge.clone(),
-                sealer: sealer.clone(),
-                queue: queue.clone(),
+                sealer: self.sealer.clone(),
+                queue: self.queue.clone(),
                 cluster: self.cluster.clone(),
-                registry: registry.clone(),
+                registry: self.registry.clone(),
             }),
-            triggers::router(triggers::Ports { edge: edge.clone(), sources, queue: queue.clone() }),
+            triggers::router(triggers::Ports { edge: edge.clone(), sources, queue: self.queue.clone() }),
         ];
         edge::assemble(edge, about, routers)
     }
