@@ -19,7 +19,7 @@ pub(crate) enum Command {
     Serve(serve::Options),
     /// Release orders: submit, list, show.
     Order(Group<order::Command>),
-    /// Executions: list, show, follow, judge, cancel, log.
+    /// Executions: start, list, show, follow, judge, hold, restart, shorten, cancel, log.
     Execution(Group<execution::Command>),
     /// Cloud and registry accounts.
     Account(Group<account::Command>),
@@ -52,5 +52,25 @@ mod tests {
         let error = Arguments::try_parse_from(["waybill", "order", "show", "cd-demo"]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(Arguments::try_parse_from(["waybill", "order", "show", "cd-demo", "seven"]).is_err());
+    }
+
+    #[test]
+    fn an_execution_is_steered_by_its_id_and_a_stage() {
+        let fits = |words: &[&str]| Arguments::try_parse_from(["waybill", "execution"].iter().chain(words)).is_ok();
+        for words in [
+            &["pause", "x", "--reason", "lunch"][..],
+            &["resume", "x"],
+            &["restart", "x", "1"],
+            &["rerun", "x", "--follow"],
+            &["skip", "x", "1", "--reason", "not today"],
+            &["skip-window", "x", "3<1"],
+            &["start", "--application", "a", "--pipeline", "p", "--dry-run", "--start-by", "10m"],
+        ] {
+            assert!(fits(words), "{words:?}");
+        }
+        for words in [&["restart", "x"][..], &["skip", "x"], &["resume", "x", "--reason", "r"]] {
+            assert!(!fits(words), "{words:?}");
+        }
+        assert!(!fits(&["start", "--application", "a", "--pipeline", "p", "--start-by", "soon"]));
     }
 }

@@ -1,6 +1,7 @@
 //! `waybill execution …`
 
 use super::show_one;
+use super::start::{Start, started};
 use crate::api::{Api, Call, Held, Patience};
 use crate::failure::Failure;
 use crate::out::Out;
@@ -11,6 +12,8 @@ use serde_json::{Value, json};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Start a pipeline; an order shows it in every project that the application is bound to.
+    Start(Start),
     /// Executions of an application, newest first.
     List {
         /// The application.
@@ -58,6 +61,51 @@ pub(crate) enum Command {
         #[arg(long, default_value = "")]
         reason: String,
     },
+    /// Hold an execution: what is being done is finished, nothing else begins.
+    Pause {
+        /// Its id.
+        id: String,
+        /// Why.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Let a paused execution go on.
+    Resume {
+        /// Its id.
+        id: String,
+    },
+    /// Do a stage again, with everything after it.
+    Restart {
+        /// The execution's id.
+        id: String,
+        /// The stage's refId.
+        stage: String,
+    },
+    /// Run an execution again: a new one, with its parameters and artifacts.
+    Rerun {
+        /// The execution's id.
+        id: String,
+        /// Stay and show what happens; the exit code is the execution's.
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Leave a stage out, now or when its turn comes.
+    Skip {
+        /// The execution's id.
+        id: String,
+        /// The stage's refId.
+        stage: String,
+        /// Why.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Do not wait for a stage's execution window.
+    SkipWindow {
+        /// The execution's id.
+        id: String,
+        /// The stage's refId.
+        stage: String,
+    },
     /// What happened, and what stages said.
     Log {
         /// Its id.
@@ -80,6 +128,7 @@ pub(crate) enum Verdict {
 
 pub(crate) async fn run(command: Command, session: &mut Session) -> Result<(), Failure> {
     match command {
+        Command::Start(start) => start.send(session, &["api", "executions"], said).await,
         Command::List { application, pipeline, page } => {
             let call = Call::get(&["api", "applications", &application, "executions"]);
             let call = call.query("pipeline", pipeline.as_ref()).query("limit", Some(page.limit)).query("after", page.after.as_ref());
@@ -90,11 +139,21 @@ pub(crate) async fn run(command: Command, session: &mut Session) -> Result<(), F
         Command::Show { id, stage: Some(stage) } => show_one(session, &["api", "executions", &id, "stages", &stage], super::pretty).await,
         Command::Follow { id } => follow(session, &id).await,
         Command::Judge { id, verdict, stage, input, comment } => judge(session, &id, verdict, stage, input, comment).await,
-        Command::Cancel { id, reason } => {
-            let body = json!({"reason": reason});
-            let key = fresh_key()?;
-            let answer = session.api.send(Call::post(&["api", "executions", &id, "cancel"], &body).key(&key)).await?;
-            session.out.event(&answer.body, &format!("execution {id} is told to end (event {})", text(&answer.body, "event")))
+        Command::Cancel { id, reason } => steer(session, &id, &["cancel"], Some(&reason), "told to end").await,
+        Command::Pause { id, reason } => steer(session, &id, &["pause"], Some(&reason), "told to hold").await,
+        Command::Resume { id } => steer(session, &id, &["resume"], None, "told to go on").await,
+        Command::Restart { id, stage } => {
+            let words = format!("told to do stage {stage} again");
+            steer(session, &id, &["stages", &stage, "restart"], None, &words).await
+        }
+        Command::Rerun { id, follow } => rerun(session, &id, follow).await,
+        Command::Skip { id, stage, reason } => {
+            let words = format!("told to leave out stage {stage}");
+            steer(session, &id, &["stages", &stage, "skip"], Some(&reason), &words).await
+        }
+        Command::SkipWindow { id, stage } => {
+            let words = format!("told not to wait for the window of stage {stage}");
+            steer(session, &id, &["stages", &stage, "skip-window"], None, &words).await
         }
         Command::Log { id, stage, page } => {
             let call = Call::get(&["api", "executions", &id, "log"]).query("stage", stage.as_ref());
@@ -103,6 +162,28 @@ pub(crate) async fn run(command: Command, session: &mut Session) -> Result<(), F
             session.out.show(&answer.body, views::log)
         }
     }
+}
+
+/// Asks something of an execution.
+async fn steer(session: &mut Session, id: &str, what: &[&str], reason: Option<&str>, words: &str) -> Result<(), Failure> {
+    let path: Vec<&str> = ["api", "executions", id].iter().chain(what).copied().collect();
+    let body = reason.map(|reason| json!({"reason": reason}));
+    let call = body.as_ref().map_or_else(|| Call::post_empty(&path), |body| Call::post(&path, body));
+    let key = fresh_key()?;
+    let answer = session.api.send(call.key(&key)).await?.body;
+    session.out.event(&answer, &format!("execution {id} is {words} (event {})", text(&answer, "event")))
+}
+
+async fn rerun(session: &mut Session, id: &str, follow: bool) -> Result<(), Failure> {
+    let key = fresh_key()?;
+    let answer = session.api.send(Call::post_empty(&["api", "executions", id, "rerun"]).key(&key)).await?.body;
+    started(session, &answer, said, follow).await
+}
+
+fn said(answer: &Value) -> String {
+    let orders: Vec<String> = list(answer, "orders").iter().map(views::order_name).collect();
+    let shown = if orders.is_empty() { String::new() } else { format!(", as release order {}", orders.join(", ")) };
+    format!("execution {} is started{shown}", text(answer, "execution"))
 }
 
 /// Shows what happens until the end; fails when that is not SUCCEEDED.

@@ -6,6 +6,7 @@ pub(crate) mod execution;
 pub(crate) mod order;
 pub(crate) mod pipeline;
 pub(crate) mod project;
+mod start;
 pub(crate) mod token;
 
 use crate::api::Call;

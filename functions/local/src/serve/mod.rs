@@ -6,6 +6,7 @@ mod background;
 mod components;
 mod held;
 mod http;
+mod limits;
 mod parts;
 mod stop;
 
@@ -44,6 +45,9 @@ pub(crate) struct Options {
     /// Listen on other addresses than loopback, without TLS: only behind a proxy that adds it.
     #[arg(long)]
     allow_public: bool,
+    /// JSON file with limits of executions that differ from the defaults, such as {"timeZone": "Asia/Shanghai"}.
+    #[arg(long, value_name = "FILE")]
+    limits: Option<PathBuf>,
     /// Log JSON lines. `RUST_LOG` says what is logged.
     #[arg(long)]
     log_json: bool,
@@ -67,9 +71,10 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
         );
         return Err(Failure::Usage(message));
     }
+    let limits = limits::read(options.limits.as_deref())?;
     boot::init_tracing(options.log_json).map_err(|error| Failure::Usage(error.to_string()))?;
     let mut stop = Stop::listen(options.end_with_stdin)?;
-    let (parts, hints) = Parts::open(&options.data).await?;
+    let (parts, hints) = Parts::open(&options.data, limits).await?;
     let served = Box::pin(serve(&options, &parts, hints, &mut stop)).await;
     parts.store.close().await;
     tracing::info!("stopped");

@@ -32,8 +32,8 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Opens the data folder. The receiver is the queue's other end.
-    pub(crate) async fn open(data: &Path) -> Result<(Self, queue::in_process::Receiver), Failure> {
+    /// Opens the data folder, to work within these limits. The receiver is the queue's other end.
+    pub(crate) async fn open(data: &Path, limits: Limits) -> Result<(Self, queue::in_process::Receiver), Failure> {
         let mut folder = std::fs::DirBuilder::new();
         folder.recursive(true).mode(0o700).create(data).map_err(Failure::file(data))?;
         let clock: Arc<dyn Clock> = Arc::new(boot::SystemClock);
@@ -60,7 +60,7 @@ impl Parts {
             changes: Arc::new(changes),
             cluster: Arc::new(cluster::KubeCluster::new()),
             registry: Arc::new(outbound::HttpRegistry::default()),
-            limits: Arc::default(),
+            limits: Arc::new(limits),
         };
         Ok((parts, hints))
     }

@@ -1,6 +1,7 @@
 //! What changed between two looks at an execution, as one line each.
 
-use super::{list, number, reason, stage_objects, text};
+use super::tree::tree;
+use super::{code, list, number, reason, stage_objects, text};
 use crate::time;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -37,6 +38,8 @@ pub(crate) fn is_complete(status: &str) -> bool {
 struct Seen {
     status: String,
     attempt: i64,
+    /// The code of the reason it gave last; one that is gone again is not told twice.
+    reason: String,
     progress: String,
     /// The execution is over, so that what has not started never will.
     over: bool,
@@ -46,6 +49,8 @@ struct Seen {
 #[derive(Debug, Default)]
 pub(crate) struct Watcher {
     status: String,
+    reason: String,
+    generation: i64,
     stages: BTreeMap<String, Seen>,
 }
 
@@ -53,42 +58,54 @@ impl Watcher {
     /// What changed since the last look, in the order of the stages.
     pub(crate) fn look(&mut self, detail: &Value) -> Vec<Change> {
         let now = time::now_ms();
-        let status = text(detail, "status").to_owned();
-        let over = is_complete(&status);
+        let over = is_complete(text(detail, "status"));
         let mut changes = Vec::new();
-        for stage in list(detail, "stages") {
-            self.stage(detail, stage, over, now, &mut changes);
+        for (depth, stage) in tree(detail) {
+            self.stage(detail, stage, depth, now, &mut changes);
         }
-        if status != self.status {
-            if self.status.is_empty() || over {
-                changes.push(of_execution(detail, &status, now));
-            }
-            self.status = status;
-        }
-        if !over {
-            // The execution's own first line comes before those of its stages.
-            changes.sort_by_key(|change| !change.subject.starts_with("execution"));
-        }
-        changes
+        let own = self.execution(detail, now);
+        // The execution's own line comes before those of its stages, but its end after theirs.
+        if over { [changes, own].concat() } else { [own, changes].concat() }
     }
 
-    fn stage(&mut self, detail: &Value, stage: &Value, over: bool, now: i64, changes: &mut Vec<Change>) {
+    /// What the execution itself came to.
+    fn execution(&mut self, detail: &Value, now: i64) -> Vec<Change> {
+        let (status, code) = (text(detail, "status").to_owned(), code(detail));
+        let generation = number(detail, "generation").unwrap_or(1);
+        let first = self.status.is_empty();
+        let mut told = Vec::new();
+        if !first && generation > self.generation {
+            told.push(again(detail, generation, now));
+        }
+        if first && !is_complete(&status) {
+            told.push(beginning(detail, now));
+        } else if first || status != self.status || code != self.reason {
+            told.push(of_execution(detail, &status, now));
+        }
+        (self.status, self.reason, self.generation) = (status, code, generation);
+        told
+    }
+
+    fn stage(&mut self, detail: &Value, stage: &Value, depth: usize, now: i64, changes: &mut Vec<Change>) {
+        let over = is_complete(text(detail, "status"));
         let ref_id = text(stage, "refId");
         let seen = self.stages.entry(ref_id.to_owned()).or_default();
         let progress = stage.get("progress").map(|progress| text(progress, "message")).unwrap_or_default();
         let attempt = number(stage, "attempt").unwrap_or(1);
-        let is = Seen { status: text(stage, "status").to_owned(), attempt, progress: progress.to_owned(), over };
+        let same = seen.status == text(stage, "status") && seen.attempt == attempt;
+        let reason = if same && code(stage).is_empty() { seen.reason.clone() } else { code(stage) };
+        let is = Seen { status: text(stage, "status").to_owned(), attempt, reason, progress: progress.to_owned(), over };
         if is == *seen {
             return;
         }
         let waits = is.status == "NOT_STARTED" && !over;
         let never = is.status == "NOT_STARTED" && over;
-        let turned = ((&is.status, is.attempt) != (&seen.status, seen.attempt) || never) && !waits;
+        let turned = (!same || is.reason != seen.reason || never) && !waits;
         let moved = is.progress != seen.progress && !is.progress.is_empty() && !is_complete(&is.status);
-        let subject = format!("stage {ref_id} {}", text(stage, "name"));
+        let subject = format!("{:1$}stage {ref_id} {2}", "", 2 * depth, text(stage, "name"));
         let value = |text: &str| json!({"stage": ref_id, "name": super::text(stage, "name"), "status": is.status, "message": text});
         if turned {
-            let at = turn_time(stage, &is.status).unwrap_or(now);
+            let at = turn_time(stage, &is.status).filter(|_| !same).unwrap_or(now);
             let words = turn(detail, stage, &is.status);
             let value = value(words.trim());
             changes.push(Change { at, subject: subject.clone(), text: words, value });
@@ -121,6 +138,10 @@ fn turn(detail: &Value, stage: &Value, status: &str) -> String {
     if !said.is_empty() {
         words.push_str(&format!(": {said}"));
     }
+    if matches!(code(stage).as_str(), "execution-window" | "window-jitter") && !is_complete(status) {
+        let (id, stage) = (text(detail, "id"), text(stage, "refId"));
+        words.push_str(&format!("\n  do not wait for it with: waybill execution skip-window {id} {stage}"));
+    }
     for signal in list(stage, "signals") {
         words.push_str(&format!("\n  waits for {}: {}", text(signal, "name"), text(signal, "prompt")));
         if text(signal, "name") == "judgment" {
@@ -136,21 +157,44 @@ fn turn(detail: &Value, stage: &Value, status: &str) -> String {
     words
 }
 
-fn of_execution(detail: &Value, status: &str, now: i64) -> Change {
-    let id = text(detail, "id");
-    let mut words = match super::took(detail) {
-        _ if !is_complete(status) => {
-            format!(": {} of {}, by {}", text(detail, "pipelineName"), text(detail, "application"), text(detail, "submitter"))
-        }
-        Some(took) => format!(" {status} after {took}"),
-        None => format!(" {status}"),
-    };
-    let reason = reason(detail);
-    if !reason.is_empty() {
-        words.push_str(&format!(": {reason}"));
+/// The first line about an execution: what it is, and why it does not run if it does not.
+fn beginning(detail: &Value, now: i64) -> Change {
+    let mut words = format!(": {} of {}, by {}", text(detail, "pipelineName"), text(detail, "application"), text(detail, "submitter"));
+    if detail.get("dryRun") == Some(&Value::Bool(true)) {
+        words.push_str(", a dry run");
     }
-    let at = number(detail, "endedMs").filter(|_| is_complete(status)).or_else(|| number(detail, "startedMs")).unwrap_or(now);
-    let value = json!({"execution": id, "status": status, "message": reason});
+    let status = text(detail, "status");
+    if !reason(detail).is_empty() {
+        words.push_str(&format!(", {status}: {}", reason(detail)));
+    }
+    told(detail, status, words, number(detail, "startedMs").unwrap_or(now))
+}
+
+/// A stage is done again.
+fn again(detail: &Value, generation: i64, now: i64) -> Change {
+    let last = list(detail, "restarts").last().cloned().unwrap_or_default();
+    let words = format!(": stage {} is done again, as {} wants it (generation {generation})", text(&last, "stage"), text(&last, "by"));
+    told(detail, text(detail, "status"), words, number(&last, "atMs").unwrap_or(now))
+}
+
+fn of_execution(detail: &Value, status: &str, now: i64) -> Change {
+    let mut words = format!(" {status}");
+    if let Some(took) = super::took(detail).filter(|_| is_complete(status)) {
+        words.push_str(&format!(" after {took}"));
+    }
+    if !reason(detail).is_empty() {
+        words.push_str(&format!(": {}", reason(detail)));
+    }
+    if status == "PAUSED" {
+        words.push_str(&format!("\n  let it go on with: waybill execution resume {}", text(detail, "id")));
+    }
+    let at = number(detail, "endedMs").filter(|_| is_complete(status)).unwrap_or(now);
+    told(detail, status, words, at)
+}
+
+fn told(detail: &Value, status: &str, words: String, at: i64) -> Change {
+    let id = text(detail, "id");
+    let value = json!({"execution": id, "status": status, "message": reason(detail)});
     Change { at, subject: format!("execution {id}"), text: words, value }
 }
 
@@ -211,5 +255,60 @@ mod tests {
             "signals": [{"name": "judgment", "prompt": "Looks good?"}]});
         let told = words(&Watcher::default().look(&detail("RUNNING", json!([asked]))));
         assert!(told[1].contains("Looks good?") && told[1].contains("waybill execution judge 01J continue|stop --stage 3"), "{told:?}");
+    }
+
+    fn because(mut value: Value, code: &str, message: &str, data: Value) -> Value {
+        value["reason"] = json!({"code": code, "message": message, "data": data});
+        value
+    }
+
+    #[test]
+    fn waiting_holding_and_winding_down_are_told_once_each() {
+        let mut watcher = Watcher::default();
+        let queued = because(detail("NOT_STARTED", json!([])), "waiting-for-slot", "waits for one to end", json!({"position": 2}));
+        let told = words(&watcher.look(&queued));
+        assert_eq!(
+            told,
+            [
+                "execution 01J: deployTesting of flaskapp, by dana, NOT_STARTED: waiting-for-slot: waits for one to end (place 2 when it came)"
+            ]
+        );
+        assert!(watcher.look(&queued).is_empty());
+        assert_eq!(words(&watcher.look(&detail("RUNNING", json!([])))), ["execution 01J RUNNING"]);
+        let paused = because(detail("PAUSED", json!([])), "paused-by-user", "paused by dana: lunch", json!({}));
+        let told = words(&watcher.look(&paused));
+        assert!(
+            told[0].starts_with("execution 01J PAUSED: paused-by-user: paused by dana: lunch\n") && told[0].contains("resume 01J"),
+            "{told:?}"
+        );
+        assert_eq!(words(&watcher.look(&detail("RUNNING", json!([])))), ["execution 01J RUNNING"]);
+        let ending = because(detail("RUNNING", json!([])), "winding-down", "ends as CANCELED", json!({}));
+        assert_eq!(words(&watcher.look(&ending)), ["execution 01J RUNNING: winding-down: ends as CANCELED"]);
+        let ended = because(detail("CANCELED", json!([])), "superseded", "execution 01K took its place", json!({"by": "01K"}));
+        assert_eq!(words(&watcher.look(&ended)), ["execution 01J CANCELED after 4.2 s: superseded: execution 01K took its place"]);
+    }
+
+    #[test]
+    fn a_window_is_told_with_its_end_and_its_zone() {
+        let mut watcher = Watcher::default();
+        let stage = |reason: Value| json!({"refId": "1", "name": "Deploy", "status": "RUNNING", "attempt": 1, "startedMs": 1_000, "reason": reason});
+        let window = json!({"code": "execution-window", "message": "waits for its window", "data":
+            {"until": 1_700_000_000_000_i64, "timeZone": "Asia/Shanghai"}});
+        let told = words(&watcher.look(&detail("RUNNING", json!([stage(window.clone())]))));
+        assert!(told[1].contains("until 2023-11-15 06:13:20 Asia/Shanghai") && told[1].contains("skip-window 01J 1"), "{told:?}");
+        assert!(watcher.look(&detail("RUNNING", json!([stage(Value::Null)]))).is_empty(), "that it is over shows in what follows");
+        assert!(watcher.look(&detail("RUNNING", json!([stage(window)]))).is_empty());
+    }
+
+    #[test]
+    fn parts_are_told_under_their_whole_and_restarts_as_such() {
+        let mut watcher = Watcher::default();
+        let part = json!({"refId": "1<1", "parentRefId": "1", "name": "Check 1", "status": "RUNNING", "attempt": 1});
+        let told = words(&watcher.look(&detail("RUNNING", json!([stage("RUNNING", ""), part]))));
+        assert_eq!(told[2], "  stage 1<1 Check 1 RUNNING");
+        let mut again = detail("RUNNING", json!([stage("NOT_STARTED", "")]));
+        again["generation"] = json!(2);
+        again["restarts"] = json!([{"stage": "1", "by": "olga", "atMs": 5, "generation": 2}]);
+        assert_eq!(words(&watcher.look(&again)), ["execution 01J: stage 1 is done again, as olga wants it (generation 2)"]);
     }
 }

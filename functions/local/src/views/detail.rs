@@ -1,5 +1,6 @@
 //! An execution and a release order in full.
 
+use super::tree::tree;
 use super::{artifact, indent, list, number, reason, text, took, when, word};
 use crate::time;
 use serde_json::Value;
@@ -42,8 +43,35 @@ fn origin(value: &Value) -> String {
     let Some(origin) = value.get("origin") else { return String::new() };
     match text(origin, "kind") {
         "trigger" => format!(" ({} trigger)", ["triggerType", "trigger_type"].map(|key| text(origin, key)).concat()),
+        "stage" => format!(" (stage {} of execution {})", text(origin, "stage"), text(origin, "execution")),
         kind => format!(" ({kind})"),
     }
+}
+
+/// How an execution is being run, beyond the ordinary.
+fn conduct(execution: &Value) -> String {
+    let mut text_of = String::new();
+    if execution.get("dryRun") == Some(&Value::Bool(true)) {
+        text_of.push_str(&row("dry run", "only what changes nothing is run"));
+    }
+    let unbegun = number(execution, "startedMs").is_none() && number(execution, "endedMs").is_none();
+    if unbegun && number(execution, "startByMs").is_some() {
+        text_of.push_str(&row("start by", &when(execution, "startByMs")));
+    }
+    for again in list(execution, "restarts") {
+        let (stage, by) = (text(again, "stage"), text(again, "by"));
+        let was = text(again, "previousStatus");
+        text_of.push_str(&row("restarted", &format!("stage {stage}, which was {was}, by {by} at {}", when(again, "atMs"))));
+    }
+    if let Some(held) = execution.get("paused") {
+        let why = text(held, "reason");
+        let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+        text_of.push_str(&row("paused", &format!("by {} since {}{why}", text(held, "by"), when(held, "atMs"))));
+    }
+    if let Some(ending) = execution.get("ending") {
+        text_of.push_str(&row("winding down", &format!("to {}: {}", text(ending, "status"), reason(ending))));
+    }
+    text_of
 }
 
 /// Everything that an execution and its order share.
@@ -70,30 +98,29 @@ fn facts(value: &Value) -> String {
 }
 
 fn stages(execution: &Value) -> String {
-    let mut lines = String::new();
-    for stage in list(execution, "stages") {
-        let requires = list(stage, "requisiteStageRefIds").iter().map(word).collect::<Vec<_>>().join(", ");
-        let after = if requires.is_empty() { String::new() } else { format!(", after {requires}") };
-        let head = format!("{} {} ({}{after})", text(stage, "refId"), text(stage, "name"), text(stage, "type"));
-        lines.push_str(&format!("  {head}  {}  {}\n", text(stage, "status"), so_far(stage)).replace("  \n", "\n"));
-        let reason = reason(stage);
-        let progress = stage.get("progress").map(|progress| text(progress, "message")).unwrap_or_default();
-        for said in [reason.as_str(), text(stage, "message"), progress] {
-            if !said.is_empty() {
-                lines.push_str(&indent(said, 6));
-                break;
-            }
-        }
-        for signal in list(stage, "signals") {
-            lines.push_str(&indent(&format!("waits for {}: {}", text(signal, "name"), text(signal, "prompt")), 6));
-        }
-        for answer in list(stage, "answers") {
-            let body = answer.get("body").map(word).unwrap_or_default();
-            lines.push_str(&indent(&format!("{} by {} at {}: {body}", text(answer, "signal"), text(answer, "by"), when(answer, "at")), 6));
-        }
-        for object in stage_objects(stage) {
-            lines.push_str(&indent(&object, 6));
-        }
+    tree(execution).into_iter().map(|(depth, one)| indent(&stage(one), 2 + 2 * depth)).collect()
+}
+
+fn stage(stage: &Value) -> String {
+    let requires = list(stage, "requisiteStageRefIds").iter().map(word).collect::<Vec<_>>().join(", ");
+    let after = if requires.is_empty() { String::new() } else { format!(", after {requires}") };
+    let again = number(stage, "attempt").filter(|attempt| *attempt > 1).map(|attempt| format!(", attempt {attempt}")).unwrap_or_default();
+    let head = format!("{} {} ({}{after}{again})", text(stage, "refId"), text(stage, "name"), text(stage, "type"));
+    let mut lines = format!("{head}  {}  {}", text(stage, "status"), so_far(stage)).trim_end().to_owned() + "\n";
+    let reason = reason(stage);
+    let progress = stage.get("progress").map(|progress| text(progress, "message")).unwrap_or_default();
+    if let Some(said) = [reason.as_str(), text(stage, "message"), progress].into_iter().find(|said| !said.is_empty()) {
+        lines.push_str(&indent(said, 4));
+    }
+    for signal in list(stage, "signals") {
+        lines.push_str(&indent(&format!("waits for {}: {}", text(signal, "name"), text(signal, "prompt")), 4));
+    }
+    for answer in list(stage, "answers") {
+        let body = answer.get("body").map(word).unwrap_or_default();
+        lines.push_str(&indent(&format!("{} by {} at {}: {body}", text(answer, "signal"), text(answer, "by"), when(answer, "at")), 4));
+    }
+    for object in stage_objects(stage) {
+        lines.push_str(&indent(&object, 4));
     }
     lines
 }
@@ -102,10 +129,11 @@ fn stages(execution: &Value) -> String {
 pub(crate) fn execution(detail: &Value) -> String {
     let head = format!("execution {}  {}\n", text(detail, "id"), text(detail, "status"));
     let orders: Vec<String> = list(detail, "orders").iter().map(order_name).collect();
-    format!("{head}{}{}stages\n{}", facts(detail), row("orders", &orders.join(", ")), stages(detail))
+    format!("{head}{}{}{}stages\n{}", facts(detail), conduct(detail), row("orders", &orders.join(", ")), stages(detail))
 }
 
-fn order_name(order: &Value) -> String {
+/// `cd-demo/7`.
+pub(crate) fn order_name(order: &Value) -> String {
     format!("{}/{}", text(order, "project"), number(order, "number").unwrap_or_default())
 }
 
@@ -117,7 +145,7 @@ pub(crate) fn order(detail: &Value) -> String {
     let id = row("execution", text(order, "execution"));
     let source = detail.get("source").filter(|source| !source.is_null());
     let source = source.map(|source| format!("source\n{}", indent(&format!("{source:#}"), 2))).unwrap_or_default();
-    format!("{head}{}{id}stages\n{}{source}", facts(order), stages(execution))
+    format!("{head}{}{id}{}stages\n{}{source}", facts(order), conduct(execution), stages(execution))
 }
 
 #[cfg(test)]
@@ -151,6 +179,30 @@ mod tests {
             "    \"name\": \"deployTesting\"",
         ] {
             assert!(text.lines().any(|found| found == line), "`{line}` is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn an_execution_shows_how_it_is_run() {
+        let detail = json!({"id": "01J", "status": "PAUSED", "startedMs": 1_000, "dryRun": true, "generation": 2,
+            "origin": {"kind": "stage", "execution": "01P", "stage": "4"}, "submitter": "dana",
+            "restarts": [{"stage": "1", "by": "olga", "atMs": 5, "generation": 2, "previousStatus": "TERMINAL"}],
+            "paused": {"by": "dana", "reason": "lunch", "atMs": 7},
+            "ending": {"status": "TERMINAL", "reason": {"code": "execution-failed", "message": "stage 1 failed"}},
+            "stages": [{"refId": "1", "name": "Check", "type": "checkPreconditions", "status": "PAUSED", "attempt": 2},
+                {"refId": "1<1", "parentRefId": "1", "name": "Check 1", "type": "checkPreconditions", "status": "SUCCEEDED"}]});
+        let text = execution(&detail);
+        for line in [
+            "  submitter    dana (stage 4 of execution 01P)",
+            "  dry run      only what changes nothing is run",
+            "  winding down to TERMINAL: execution-failed: stage 1 failed",
+            "  1 Check (checkPreconditions, attempt 2)  PAUSED",
+            "    1<1 Check 1 (checkPreconditions)  SUCCEEDED",
+        ] {
+            assert!(text.lines().any(|found| found == line), "`{line}` is not in\n{text}");
+        }
+        for part in ["stage 1, which was TERMINAL, by olga at", "paused       by dana since", ": lunch"] {
+            assert!(text.contains(part), "`{part}` is not in\n{text}");
         }
     }
 }

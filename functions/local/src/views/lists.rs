@@ -38,7 +38,7 @@ pub(crate) fn orders(answer: &Value) -> String {
 
 /// Executions of an application.
 pub(crate) fn executions(answer: &Value) -> String {
-    page(answer, &["EXECUTION", "STATUS", "PIPELINE", "REVISION", "SUBMITTER", "CREATED", "TOOK"], |row| {
+    page(answer, &["EXECUTION", "STATUS", "PIPELINE", "REVISION", "SUBMITTER", "CREATED", "TOOK", "REASON"], |row| {
         vec![
             text(row, "id").to_owned(),
             text(row, "status").to_owned(),
@@ -47,6 +47,7 @@ pub(crate) fn executions(answer: &Value) -> String {
             text(row, "submitter").to_owned(),
             when(row, "createdMs"),
             took(row).unwrap_or_default(),
+            super::code(row),
         ]
     })
 }

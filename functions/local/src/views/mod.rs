@@ -4,13 +4,16 @@ mod account;
 mod changes;
 mod detail;
 mod lists;
+mod reasons;
+mod tree;
 
 pub(crate) use account::account;
 pub(crate) use changes::{Watcher, is_complete};
-pub(crate) use detail::{execution, order, stage_objects};
+pub(crate) use detail::{execution, order, order_name, stage_objects};
 pub(crate) use lists::{accounts, applications, executions, log, orders, pipelines, projects, revisions, tags, tokens, triggers};
 
 use crate::time;
+use reasons::{code, reason};
 use serde_json::Value;
 
 /// A text; empty when there is none.
@@ -37,17 +40,6 @@ fn when(value: &Value, key: &str) -> String {
 fn took(value: &Value) -> Option<String> {
     let started = number(value, "startedMs")?;
     Some(time::duration(number(value, "endedMs")? - started))
-}
-
-/// `code: message` of a reason; empty when there is none.
-fn reason(value: &Value) -> String {
-    match value.get("reason") {
-        Some(reason) if reason.is_object() => {
-            let code = reason.get("code").map(word).unwrap_or_default();
-            format!("{code}: {}", text(reason, "message"))
-        }
-        _ => String::new(),
-    }
 }
 
 /// A value in a line: texts without quotes.
