@@ -6,11 +6,12 @@ use app::accounts::{self, CloudVerifyPorts, RegistryVerifyPorts};
 use app::error::AppError;
 use app::execution::keys;
 use app::execution::pushed::PushStarter;
+use app::execution::retention;
 use app::execution::step::{self, Budget, Rest};
 use app::ports::{Hint, Key, Registry};
 use app::pushes::{self, Processing, StoredSources};
 use async_trait::async_trait;
-use model::id::{AccountName, ExecutionId, TriggerId};
+use model::id::{AccountName, ExecutionId, PipelineId, TriggerId};
 use std::sync::Arc;
 
 /// What the orchestrator needs of the outside.
@@ -31,7 +32,7 @@ pub(crate) struct Worker {
 /// The hint for an item under the `due` index; none for what nobody here looks after.
 pub(crate) fn hint_of(key: &Key) -> Option<Hint> {
     let execution = || keys::execution_of(&key.partition).map(|id| Hint::Execution { id });
-    execution().or_else(|| pushes::due_hint(key)).or_else(|| accounts::due_hint(key))
+    execution().or_else(|| retention::due_hint(key)).or_else(|| pushes::due_hint(key)).or_else(|| accounts::due_hint(key))
 }
 
 #[async_trait]
@@ -40,6 +41,7 @@ impl Work for Worker {
         match hint {
             Hint::Execution { id } => Box::pin(self.execution(id, mailbox)).await,
             Hint::Delivery { trigger, id } => Box::pin(self.delivery(trigger, id)).await,
+            Hint::Retention { pipeline, execution } => Box::pin(self.retention(pipeline, execution)).await,
             Hint::CloudAccount { name } => Box::pin(self.cloud(name)).await,
             Hint::RegistryAccount { name } => Box::pin(self.registry(name)).await,
         }
@@ -80,6 +82,20 @@ impl Worker {
         pushes::process(processing, &trigger, id).await
     }
 
+    async fn retention(&self, pipeline: &PipelineId, execution: &ExecutionId) -> Result<(), AppError> {
+        let ports = &self.ports.execution;
+        let sweep = retention::Ports {
+            table: ports.table.as_ref(),
+            clock: ports.clock.as_ref(),
+            queue: ports.queue.as_ref(),
+            limits: &ports.limits,
+        };
+        if retention::sweep(sweep, pipeline, execution).await? {
+            tracing::info!(%execution, %pipeline, "an execution is kept no longer");
+        }
+        Ok(())
+    }
+
     async fn cloud(&self, name: &AccountName) -> Result<(), AppError> {
         let ports = &self.ports.execution;
         let verify = CloudVerifyPorts {
@@ -113,7 +129,10 @@ mod tests {
     fn due_items_lead_to_what_they_belong_to() {
         let id = ExecutionId::parse("01J").unwrap();
         assert_eq!(hint_of(&keys::meta(&id)), Some(Hint::Execution { id: id.clone() }));
-        assert_eq!(hint_of(&keys::event(&id, "e")), Some(Hint::Execution { id }));
+        assert_eq!(hint_of(&keys::event(&id, "e")), Some(Hint::Execution { id: id.clone() }));
+        let pipeline = PipelineId::parse("p").unwrap();
+        let retention = Some(Hint::Retention { pipeline: pipeline.clone(), execution: id.clone() });
+        assert_eq!((hint_of(&keys::of_pipeline(&pipeline, &id)), hint_of(&keys::slots(&pipeline))), (retention, None));
         let delivery = Some(Hint::Delivery { trigger: "t".into(), id: "d".into() });
         assert_eq!(hint_of(&Key::new("PUSH#t", "DLV#d")), delivery);
         let name = AccountName::parse("prod").unwrap();

@@ -31,7 +31,9 @@ pub(super) struct Ports<'a> {
 /// Does everything that is left, if the execution has ended.
 pub(super) async fn run(ports: Ports<'_>, id: &ExecutionId) -> Result<(), AppError> {
     for _ in 0..ROUNDS_MAX {
-        let Some((meta, revision)) = load::<Meta>(ports.table, &keys::meta(id)).await? else { return Ok(()) };
+        let Some((meta, revision)) = load::<Meta>(ports.table, &keys::meta(id)).await? else {
+            return nobodys(ports, id).await;
+        };
         if !meta.execution.status.is_complete() {
             return Ok(());
         }
@@ -41,6 +43,17 @@ pub(super) async fn run(ports: Ports<'_>, id: &ExecutionId) -> Result<(), AppErr
         }
     }
     Ok(())
+}
+
+/// Events for an execution that is kept no longer, or never was, have nobody to be answered to.
+async fn nobodys(ports: Ports<'_>, id: &ExecutionId) -> Result<(), AppError> {
+    let page = ports.table.query(&Query::prefix(keys::partition(id), "EVT#", PAGE)).await?;
+    if page.items.is_empty() {
+        return Ok(());
+    }
+    let mut writes = vec![Write::Check(keys::meta(id), vec![Condition::Absent])];
+    writes.extend(page.items.into_iter().map(|found| Write::Delete(found.key, vec![])));
+    settle(ports, Foreign { writes, ..Foreign::default() }).await
 }
 
 /// Tells some of those whose place it took. False when there is nobody left.

@@ -98,6 +98,13 @@ pub fn of_pipeline(pipeline: &PipelineId, id: &ExecutionId) -> Key {
     Key::new(format!("PIPE#{pipeline}"), format!("EXEC#{id}"))
 }
 
+/// The pipeline and the execution of a row in a pipeline's list.
+#[must_use]
+pub fn listed(key: &Key) -> Option<(PipelineId, ExecutionId)> {
+    let pipeline = PipelineId::parse(key.partition.strip_prefix("PIPE#")?).ok()?;
+    Some((pipeline, ExecutionId::parse(key.sort.strip_prefix("EXEC#")?).ok()?))
+}
+
 /// The execution in its application's list.
 #[must_use]
 pub fn of_application(application: &str, id: &ExecutionId) -> Key {

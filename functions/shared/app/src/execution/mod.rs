@@ -12,6 +12,7 @@ pub mod logs;
 pub mod plan;
 pub mod pushed;
 pub mod restart;
+pub mod retention;
 pub mod scope;
 pub mod slots;
 pub mod start;

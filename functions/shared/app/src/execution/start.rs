@@ -3,6 +3,7 @@
 use super::artifacts::{self, Bound};
 use super::keys;
 use super::plan::{Plan, PlannedStage, StartedBy};
+use super::retention::listed;
 use super::slots::{self, Entered};
 use super::stored::{Correlation, Counter, Meta, OrderKey, OrderRow, Summary};
 use crate::error::{AppError, require};
@@ -218,7 +219,12 @@ async fn prior(ports: Ports<'_>, id: &PipelineId, pipeline: &Pipeline) -> Result
     query.backward = true;
     let (rows, _) = record::page::<Summary>(ports.table, &query).await?;
     match rows.iter().find(|row| row.status.is_complete()) {
-        Some(row) => Ok(Plan::load(ports.table, ports.blobs, &row.id, &row.plan).await?.artifacts),
+        Some(row) => match Plan::load(ports.table, ports.blobs, &row.id, &row.plan).await {
+            Ok(plan) => Ok(plan.artifacts),
+            // One that is just being forgotten has nothing to give.
+            Err(AppError::Damaged(_)) if ports.table.get(&keys::meta(&row.id)).await?.is_none() => Ok(Vec::new()),
+            Err(error) => Err(error),
+        },
         None => Ok(Vec::new()),
     }
 }
@@ -331,7 +337,7 @@ async fn create(
             orders.push(OrderKey { project: project.clone(), number: last + 1 });
         }
         let meta = meta(&execution, plan, &kept, orders.clone());
-        writes.extend(rows(&meta, request, plan)?);
+        writes.extend(rows(&meta, request, plan, ports.limits.kept_ms)?);
         if let Some(correlation) = &request.correlation {
             writes.push(Write::Put(correlate(correlation, &id, &orders, plan.created_ms)?, vec![Condition::Absent]));
         }
@@ -397,10 +403,10 @@ fn meta(execution: &Execution, plan: &Plan, kept: &str, orders: Vec<OrderKey>) -
 }
 
 /// META and everything that lists show.
-fn rows(meta: &Meta, request: &Request, plan: &Plan) -> Result<Vec<Write>, AppError> {
+fn rows(meta: &Meta, request: &Request, plan: &Plan, kept_ms: Millis) -> Result<Vec<Write>, AppError> {
     let mut writes = vec![Write::Put(meta_item(meta)?, vec![Condition::Absent])];
     for (key, summary) in summaries(meta, plan) {
-        writes.push(Write::Put(item(key, &summary)?, vec![]));
+        writes.push(Write::Put(listed(key, &summary, kept_ms)?, vec![]));
     }
     for key in &meta.orders {
         let order = ReleaseOrder {

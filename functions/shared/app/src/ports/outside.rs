@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use model::Millis;
 use model::account::{RegistryCredentials, Sealed};
-use model::id::{AccountName, ExecutionId};
+use model::id::{AccountName, ExecutionId, PipelineId};
 use model::image::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,13 @@ pub enum Hint {
         trigger: String,
         /// Its id.
         id: String,
+    },
+    /// An execution that has ended may be kept no longer.
+    Retention {
+        /// Of which pipeline.
+        pipeline: PipelineId,
+        /// Which.
+        execution: ExecutionId,
     },
     /// A cloud account wants to be verified.
     CloudAccount {

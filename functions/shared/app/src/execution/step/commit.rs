@@ -6,6 +6,7 @@ use crate::error::AppError;
 use crate::execution::inbox::done;
 use crate::execution::keys;
 use crate::execution::plan::Plan;
+use crate::execution::retention::listed;
 use crate::execution::start::{meta_item, order_row};
 use crate::execution::stored::{LogEntry, Meta, OrderRow, Summary, Transition};
 use crate::ports::{Change, Condition, ITEMS_A_COMMIT_MAX, Table, TransactError, Transaction, Write};
@@ -115,7 +116,7 @@ impl Held {
             }
         }
         if (self.before.status, &self.before.reason) != (meta.execution.status, &meta.execution.reason) {
-            writes.extend(views(self.ports.table.as_ref(), meta).await?);
+            writes.extend(views(self.ports.table.as_ref(), meta, self.ports.limits.kept_ms).await?);
         }
         debug_assert!(writes.len() <= ITEMS_A_COMMIT_MAX, "a commit of {} items", writes.len());
         let room = ITEMS_A_COMMIT_MAX.saturating_sub(writes.len());
@@ -207,7 +208,7 @@ pub(super) fn transitions(before: &Execution, after: &Execution, plan: Option<&P
 }
 
 /// The rows that lists show, with the execution's status as it is now.
-pub(in crate::execution) async fn views(table: &dyn Table, meta: &Meta) -> Result<Vec<Write>, AppError> {
+pub(in crate::execution) async fn views(table: &dyn Table, meta: &Meta, kept_ms: Millis) -> Result<Vec<Write>, AppError> {
     let execution = &meta.execution;
     let mut writes = Vec::new();
     let lists = [keys::of_pipeline(&meta.pipeline, &execution.id), keys::of_application(&meta.application.key(), &execution.id)];
@@ -217,7 +218,7 @@ pub(in crate::execution) async fn views(table: &dyn Table, meta: &Meta) -> Resul
             row.reason.clone_from(&execution.reason);
             row.started_ms = execution.started_ms;
             row.ended_ms = execution.ended_ms;
-            writes.push(Write::Put(item(key, &row)?, vec![]));
+            writes.push(Write::Put(listed(key, &row, kept_ms)?, vec![]));
         }
     }
     for order in &meta.orders {

@@ -128,7 +128,7 @@ pub async fn advance(ports: &Ports, id: &ExecutionId, inbox: &dyn Inbox, budget:
     loop {
         let mut held = match Held::take(ports, id).await? {
             Taken::Mine(held) => *held,
-            Taken::Not(rest @ (Rest::Ended | Rest::Parked)) => {
+            Taken::Not(rest @ (Rest::Ended | Rest::Parked | Rest::Unknown)) => {
                 epilogue::run(ports.epilogue(), id).await?;
                 return Ok(rest);
             }

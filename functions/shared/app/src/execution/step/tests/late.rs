@@ -20,7 +20,7 @@ async fn ending(world: &World) -> ExecutionId {
 async fn answered(world: &World, id: &ExecutionId) {
     assert_eq!(world.status(id).await, Status::Succeeded);
     assert_eq!((world.verdicts(id).await, world.items(id, "EVT#").await), (vec!["applied".to_owned(), "execution-ended".to_owned()], 0));
-    assert!(world.ports.table.due(u64::MAX, 10).await.unwrap().is_empty(), "nothing waits for anybody");
+    assert!(world.nothing_waits().await);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod planning;
 mod reasons;
 mod rerun;
 mod restart;
+mod retention;
 mod runs;
 mod slots;
 mod slots_given_back;

@@ -4,6 +4,8 @@ use super::*;
 use crate::ports::{Blame, StepFailure};
 use model::reason::Code;
 
+type Said = fn(&StepCall) -> Answer;
+
 fn fault(fault: StepFault) -> Answer {
     future::ready(Err(fault)).boxed()
 }
@@ -13,7 +15,7 @@ fn plugin(code: &'static str) -> Answer {
 }
 
 /// Runs one stage to where it stands: its status and its reason's code.
-async fn stands(script: fn(&StepCall) -> Answer, more: Value) -> (World, Status, Code) {
+async fn stands(script: Said, more: Value) -> (World, Status, Code) {
     let world = world(script);
     let mut stage = json!({"refId": "1", "type": "wait"});
     stage.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -25,7 +27,7 @@ async fn stands(script: fn(&StepCall) -> Answer, more: Value) -> (World, Status,
 
 #[tokio::test]
 async fn what_a_component_says_or_breaks_has_its_reason() {
-    let cases: [(fn(&StepCall) -> Answer, Status, ReasonCode); 9] = [
+    let cases: [(Said, Status, ReasonCode); 9] = [
         (|_| ends(StepEnd::Skipped(StepResults::default())), Status::Skipped, ReasonCode::SkippedByStage),
         (|_| ends(StepEnd::Canceled(StepResults::default())), Status::Canceled, ReasonCode::StageCanceled),
         (|_| plugin("plugin-trap"), Status::Terminal, ReasonCode::PluginFault),

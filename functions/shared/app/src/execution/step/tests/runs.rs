@@ -17,7 +17,7 @@ async fn a_chain_runs_to_its_end_with_resolved_settings() {
     let order = load::<OrderRow>(world.ports.table.as_ref(), &keys::order(&started.orders[0].project, 1)).await.unwrap().unwrap().0;
     assert_eq!((order.status, order.order.execution), (Status::Succeeded, started.execution.clone()));
     assert_eq!(world.advance(&started.execution).await, Rest::Ended, "another hint changes nothing");
-    assert!(world.ports.table.due(u64::MAX, 10).await.unwrap().is_empty(), "nothing waits for anybody");
+    assert!(world.nothing_waits().await);
 }
 
 #[tokio::test]

@@ -190,6 +190,12 @@ impl World {
         panic!("it never comes to rest");
     }
 
+    /// True when no execution is to be looked at at any time.
+    pub(super) async fn nothing_waits(&self) -> bool {
+        let due = self.ports.table.due(u64::MAX, 200).await.unwrap();
+        !due.iter().any(|key| keys::execution_of(&key.partition).is_some())
+    }
+
     /// A worker that is killed at its transaction after `after` more of them; its lease runs out.
     pub(super) fn killed(&self, id: &ExecutionId, after: u32, lie: Lie) {
         self.table.lie(after, lie);
