@@ -111,14 +111,9 @@ impl Class {
     #[must_use]
     pub fn may(self) -> &'static [Deviation] {
         match self {
-            Self::Crash
-            | Self::Hints
-            | Self::Refusals
-            | Self::LostAnswers
-            | Self::Reads
-            | Self::Index
-            | Self::Slow
-            | Self::Watches => &[Deviation::None],
+            Self::Crash | Self::Hints | Self::Refusals | Self::LostAnswers | Self::Reads | Self::Index | Self::Slow | Self::Watches => {
+                &[Deviation::None]
+            }
             Self::Clocks | Self::Stalls => &[Deviation::LateRepeat, Deviation::TimedOut],
             Self::Host => &[Deviation::StageFailed],
             Self::Storms => &[Deviation::Parked],

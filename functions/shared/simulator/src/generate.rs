@@ -89,8 +89,7 @@ fn stage(rng: &mut Rng, at: usize, before: &Pipeline, gated: bool) -> Stage {
         (15, FailureChoice::StopBranch { fail_at_end: false }),
         (20, FailureChoice::Ignore),
     ]);
-    stage.condition =
-        rng.weighted(&[(75, Condition::None), (13, Condition::Holds), (9, Condition::Fails), (3, Condition::Broken)]);
+    stage.condition = rng.weighted(&[(75, Condition::None), (13, Condition::Holds), (9, Condition::Fails), (3, Condition::Broken)]);
     stage.acts = acts(rng);
     if rng.per_mille(300) {
         stage.stopped.insert(0, Act { calls: calls(rng), then: Then::Yield });
@@ -240,8 +239,11 @@ mod tests {
         for class in Class::ALL {
             assert!(all.iter().any(|s| s.classes.has(class)), "{}", class.name());
         }
-        let ends = |then: Then| all.iter().any(|s| s.pipelines.iter().flat_map(|p| &p.stages).flat_map(|s| &s.acts).any(|a| a.then == then));
-        for then in [Then::Succeed, Then::Skip, Then::Cancel, Then::Fail, Then::Trap, Then::Hang, Then::Stuck, Then::Linger, Then::Ask, Then::Gate] {
+        let ends =
+            |then: Then| all.iter().any(|s| s.pipelines.iter().flat_map(|p| &p.stages).flat_map(|s| &s.acts).any(|a| a.then == then));
+        for then in
+            [Then::Succeed, Then::Skip, Then::Cancel, Then::Fail, Then::Trap, Then::Hang, Then::Stuck, Then::Linger, Then::Ask, Then::Gate]
+        {
             assert!(ends(then), "{then:?}");
         }
     }

@@ -1,7 +1,7 @@
 //! The outside of a run: something that changes all the time, and every change that stages made to it, with whose it was.
 
-use crate::rng::mix;
 use crate::check;
+use crate::rng::mix;
 use crate::state::State;
 use std::collections::BTreeMap;
 

@@ -39,10 +39,16 @@ pub(crate) enum Request {
     Get(Key),
     Query(Query),
     Transact(Transaction),
-    Due { until: Millis, limit: usize },
+    Due {
+        until: Millis,
+        limit: usize,
+    },
     PutBlob(Vec<u8>),
     GetBlob(String),
-    Hint { hint: Hint, delay_ms: u64 },
+    Hint {
+        hint: Hint,
+        delay_ms: u64,
+    },
     /// A timer, at an instant of the world.
     Sleep(Millis),
     /// A component is called.

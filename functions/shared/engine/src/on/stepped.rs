@@ -226,6 +226,27 @@ mod tests {
     }
 
     #[test]
+    fn a_stopped_branch_never_joins_and_the_others_go_on() {
+        for (fail_at_end, whole) in [(true, Status::Terminal), (false, Status::Succeeded)] {
+            let graph = choose(execution(&[&[], &[], &[0, 1], &[1]]), FailureChoice::StopBranch { fail_at_end });
+            let at = step(&stepping(&graph), 0, Outcome::Failed { reason: reason(), retryable: false, retry_after_ms: None });
+            assert_eq!((statuses(&at)[0], at.status), (Status::Stopped, Status::Running));
+            let at = step(&at, 1, Outcome::Succeeded);
+            assert_eq!(statuses(&at), [Status::Stopped, Status::Succeeded, Status::NotStarted, Status::Running]);
+            let at = step(&resolved(&at, 3), 3, Outcome::Succeeded);
+            assert_eq!((statuses(&at)[2], at.status), (Status::NotStarted, whole));
+        }
+    }
+
+    #[test]
+    fn what_is_below_an_ignored_failure_runs() {
+        let graph = choose(execution(&[&[], &[], &[0, 1]]), FailureChoice::Ignore);
+        let at = step(&stepping(&graph), 0, Outcome::Failed { reason: reason(), retryable: false, retry_after_ms: None });
+        let at = step(&at, 1, Outcome::Succeeded);
+        assert_eq!(statuses(&at), [Status::FailedContinue, Status::Succeeded, Status::Running]);
+    }
+
+    #[test]
     fn retries_back_off_and_end() {
         let mut at = stepping(&execution(&[&[]]));
         let failed = || Outcome::Failed { reason: reason(), retryable: true, retry_after_ms: None };

@@ -129,9 +129,10 @@ fn ended(state: &mut State, run: usize) {
     let execution = &meta.execution;
     let (status, fence) = (execution.status, meta.fence.clone());
     let unexplained = execution.status != Status::Succeeded && execution.reason.is_none();
-    let stages = execution.runs.iter().position(|stage| {
-        !matches!(stage.status(), Status::Succeeded | Status::NotStarted) && stage.reason().is_none()
-    });
+    let stages = execution
+        .runs
+        .iter()
+        .position(|stage| !matches!(stage.status(), Status::Succeeded | Status::NotStarted) && stage.reason().is_none());
     if !status.is_complete() {
         state.fail("stuck", format!("run {run} is {status} and nothing will move it"));
     }
@@ -198,7 +199,10 @@ fn change(scenario: &Scenario, meant: Meant, made: &[(StepId, u64, u32)]) -> Opt
     let (first, content, _) = made.first()?;
     for (step, other, _) in made {
         if step.seq != first.seq {
-            return Some(("change-by-two-steps", format!("run {run} stage {stage}: change {act}.{call} was made by {first:?} and {step:?}")));
+            return Some((
+                "change-by-two-steps",
+                format!("run {run} stage {stage}: change {act}.{call} was made by {first:?} and {step:?}"),
+            ));
         }
         if step == first && other != content {
             let message = format!("run {run} stage {stage}: change {act}.{call} was made twice by {step:?}, with different content");
@@ -214,7 +218,8 @@ fn missing(state: &State, run: usize) -> Option<(&'static str, String)> {
     let execution = &state.watch.runs[run].meta.as_ref()?.execution;
     for (at, stage) in state.scenario.pipeline_of(run).stages.iter().enumerate() {
         let is = execution.run(at)?;
-        let through = is.status() == Status::Succeeded && is.reason().is_none() && stage.acts.last().is_some_and(|a| a.then == Then::Succeed);
+        let through =
+            is.status() == Status::Succeeded && is.reason().is_none() && stage.acts.last().is_some_and(|a| a.then == Then::Succeed);
         if !through {
             continue;
         }

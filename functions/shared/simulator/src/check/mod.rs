@@ -4,8 +4,8 @@
 mod end;
 mod writes;
 
-pub(crate) use end::{at_rest, outcome};
 pub use end::{Outcome, StageOutcome};
+pub(crate) use end::{at_rest, outcome};
 pub(crate) use writes::{after_write, before_write};
 
 use crate::fault::Deviation;

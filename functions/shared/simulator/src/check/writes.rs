@@ -122,9 +122,10 @@ fn follows(state: &mut State, run: usize, before: &Meta, after: &Meta, task: u64
     if let Err(what) = invariants::check(was, is) {
         state.fail("invariant", format!("run {run}, version {}: {what}", is.version));
     }
-    let parked = is.reason.as_ref().is_some_and(|reason| {
-        matches!(reason.code, Code::Known(ReasonCode::OrchestratorCrash | ReasonCode::PlanUnreadable))
-    });
+    let parked = is
+        .reason
+        .as_ref()
+        .is_some_and(|reason| matches!(reason.code, Code::Known(ReasonCode::OrchestratorCrash | ReasonCode::PlanUnreadable)));
     let mine = state.watch.fences.get(&(task, run));
     if !parked && mine != Some(&before.fence) {
         state.fail("committed-without-lease", format!("run {run}, version {}: the worker held {mine:?}, not {}", is.version, before.fence));
@@ -137,9 +138,10 @@ fn log(state: &mut State, id: &str, item: &Item, transaction: &Transaction) {
         return state.fail("damaged", format!("{:?}", item.key));
     };
     for verdict in entry.verdicts {
-        let removes = transaction.writes.iter().any(|write| {
-            matches!(write, Write::Delete(key, _) if key.sort.strip_prefix("EVT#") == Some(verdict.id.as_str()))
-        });
+        let removes = transaction
+            .writes
+            .iter()
+            .any(|write| matches!(write, Write::Delete(key, _) if key.sort.strip_prefix("EVT#") == Some(verdict.id.as_str())));
         if !removes {
             state.fail("event-kept", format!("run {run}: event {} has a verdict and stays", verdict.id));
         }

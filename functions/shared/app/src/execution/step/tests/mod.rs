@@ -11,6 +11,7 @@ mod rerun;
 mod restart;
 mod retention;
 mod runs;
+mod scope;
 mod slots;
 mod slots_given_back;
 mod steering;

@@ -1,0 +1,82 @@
+//! What a stage sees of those before it.
+
+use super::*;
+
+/// Every stage outputs its own name; the first two also something of their own.
+fn naming(call: &StepCall) -> Answer {
+    let stage = call.info.stage_id.clone();
+    let outputs = json!({"nearest": stage, format!("of{stage}"): stage, "trigger": "hidden"});
+    ends(StepEnd::Succeeded(StepResults { outputs, artifacts: vec![json!({"name": stage})], ..StepResults::default() }))
+}
+
+fn stage(ref_id: &str, requisites: &[&str], see: Value) -> Value {
+    json!({"refId": ref_id, "name": format!("stage {ref_id}"), "type": "wait", "requisiteStageRefIds": requisites, "see": see})
+}
+
+#[tokio::test]
+async fn a_bare_name_is_the_nearest_output_before_it() {
+    let world = world(naming);
+    let stages = json!([
+        stage("1", &[], json!(null)),
+        stage("2", &["1"], json!("${nearest}")),
+        stage("3", &["2"], json!(["${nearest}", "${of1}", "${trigger.user}", "${stages['stage 1'].outputs.of1}"])),
+        stage("4", &[], json!("${stages}")),
+    ]);
+    let id = world.prepare(stages).await.unwrap().execution;
+    world.settle().await;
+    assert_eq!(world.status(&id).await, Status::Succeeded);
+    let calls = world.host.calls.lock().unwrap();
+    let seen = |stage: &str| calls.iter().find(|(made, _, _)| made == stage).unwrap().2["see"].clone();
+    assert_eq!(seen("2"), json!("1"));
+    assert_eq!(seen("3"), json!(["2", "1", "root", "1"]), "no output hides the trigger");
+    assert_eq!(seen("4"), json!({}), "what stands beside it is not seen");
+}
+
+#[tokio::test]
+async fn artifacts_are_collected_from_all_before_it_the_nearest_first() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let into = seen.clone();
+    let world = world(move |call| {
+        if call.info.stage_id == "3" {
+            *into.lock().unwrap() = call.scope.artifacts();
+        }
+        naming(call)
+    });
+    let stages = json!([stage("1", &[], json!(null)), stage("2", &["1"], json!(null)), stage("3", &["2"], json!(null))]);
+    world.prepare(stages).await.unwrap();
+    world.settle().await;
+    let names: Vec<Value> = seen.lock().unwrap().iter().map(|artifact| artifact["name"].clone()).collect();
+    assert_eq!(names, ["2", "1"]);
+}
+
+#[tokio::test]
+async fn what_nothing_here_left_the_execution_above_may_have() {
+    let world = world(naming);
+    let pipeline =
+        world.install(json!({"stages": [stage("1", &[], json!(["${version}", "${trigger.parentExecution.id}"]))]})).await.unwrap();
+    let above = json!({"id": "above", "stages": [{"name": "make", "outputs": {"version": "7"}}]});
+    let trigger = json!({"parentExecution": above}).as_object().unwrap().clone();
+    let request = Request { trigger, ..world.request(&pipeline) };
+    start::start(world.start_ports(), &request).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.settings(0)["see"], json!(["7", "above"]));
+}
+
+#[tokio::test]
+async fn a_part_sees_what_its_stage_sees() {
+    let world = world(|call| match &call.export {
+        Export::Plan(model::component::Part::Before) => {
+            let part = json!({"refId": "a", "type": "wait", "see": "${of1}"});
+            ends(StepEnd::Planned(vec![part.as_object().unwrap().clone()]))
+        }
+        Export::Plan(_) => ends(StepEnd::Planned(vec![])),
+        _ => naming(call),
+    });
+    let mut unfolds = stage("2", &["1"], json!(null));
+    unfolds["type"] = json!("plan");
+    world.prepare(json!([stage("1", &[], json!(null)), unfolds])).await.unwrap();
+    world.settle().await;
+    let calls = world.host.calls.lock().unwrap();
+    let part = calls.iter().find(|(stage, _, _)| stage == "2<a").unwrap();
+    assert_eq!(part.2["see"], json!("1"));
+}
