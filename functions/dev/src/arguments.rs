@@ -25,8 +25,9 @@ usage: cargo dev COMMAND
   cluster build|up|down|status [--json]
                         the real control plane with simulated nodes
   bench [chain] [throughput] [fan] [--reference restate|none] [--json] [--repetitions N] [--clients N] [--seconds N]
-                        [--data DIR]
-                        measure the execution path, release build, beside a reference on the same disk (--data says which)
+                        [--patience SECONDS] [--data DIR]
+                        measure the execution path, release build, beside a reference on the same disk (--data says which);
+                        with patience each side waits for a quiet machine
 ";
 
 /// One thing to do.
@@ -143,6 +144,7 @@ fn parse_bench(parser: &mut lexopt::Parser) -> Result<Command> {
             Long("repetitions") => options.repetitions = parser.value()?.parse()?,
             Long("clients") => options.clients = parser.value()?.parse()?,
             Long("seconds") => options.seconds = parser.value()?.parse()?,
+            Long("patience") => options.patience = parser.value()?.parse()?,
             Long("data") => options.data = Some(parser.value()?.into()),
             other => return Err(other.unexpected().into()),
         }

@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
@@ -18,6 +19,10 @@ use crate::{places, plugins, process};
 pub(crate) const BENCHES: [&str; 3] = ["chain", "throughput", "fan"];
 pub(crate) const STAGES: u32 = 100;
 pub(crate) const STAGES_A_RUN: u32 = 10;
+
+/// How long the machine is looked at to see whether it is quiet, and what a core does in that time.
+const LOOK: Duration = Duration::from_secs(2);
+const TICKS_A_LOOK: u64 = 200;
 
 /// What stands beside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +50,8 @@ pub(crate) struct Options {
     pub(crate) repetitions: u32,
     pub(crate) clients: u32,
     pub(crate) seconds: u32,
+    /// Seconds to wait, before each side, for a machine with little else to do.
+    pub(crate) patience: u32,
     /// A folder on the disk to measure on.
     pub(crate) data: Option<PathBuf>,
 }
@@ -52,7 +59,8 @@ pub(crate) struct Options {
 impl Default for Options {
     fn default() -> Self {
         let (repetitions, clients, seconds) = (30, 64, 30);
-        Self { benches: Vec::new(), reference: Reference::Restate, json: false, repetitions, clients, seconds, data: None }
+        let (benches, reference, json, patience, data) = (Vec::new(), Reference::Restate, false, 0, None);
+        Self { benches, reference, json, repetitions, clients, seconds, patience, data }
     }
 }
 
@@ -98,18 +106,44 @@ fn measure(progress: &Progress, options: &Options, bench: &'static str, sides: &
         command.arg(name).arg(number.to_string());
     }
     command.args(["--stages", &STAGES.to_string(), "--stages-a-run", &STAGES_A_RUN.to_string()]);
+    quiet(options.patience);
     let waybill = figures(progress, &format!("{bench}, waybill"), &mut command)?;
     let waybill = waybill.get(bench).cloned().unwrap_or_default();
     let reference = match (sides.restate, bench) {
         (Err(why), _) => json!({"absent": why}),
         (Ok(_), "fan") => json!({"absent": "its target is a number of commits, for which it has no counterpart"}),
-        (Ok(restate), _) => match restate.measure(progress, options, bench, &data.0) {
+        (Ok(restate), _) => match quietly(options, || restate.measure(progress, options, bench, &data.0)) {
             Ok(figures) => json!({"figures": figures}),
             Err(error) => json!({"absent": format!("it could not be measured: {error}")}),
         },
     };
     let rows = rows::of(bench, &waybill, &reference);
     Ok(Measured { bench, waybill, reference, rows })
+}
+
+fn quietly<T>(options: &Options, measure: impl FnOnce() -> T) -> T {
+    quiet(options.patience);
+    measure()
+}
+
+/// Waits for a moment when the rest of the machine uses less than a fifth of a core, at most so long.
+fn quiet(patience_s: u32) {
+    let end = Instant::now() + Duration::from_secs(u64::from(patience_s));
+    while Instant::now() < end {
+        let before = busy_ticks();
+        thread::sleep(LOOK);
+        let used = busy_ticks().saturating_sub(before);
+        if used * 5 < TICKS_A_LOOK {
+            return;
+        }
+    }
+}
+
+/// What the machine has used so far, all but idle and waiting; nothing where that cannot be read.
+fn busy_ticks() -> u64 {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let fields = text.lines().next().unwrap_or_default().split_whitespace().skip(1).take(8).enumerate();
+    fields.filter(|(place, _)| !matches!(place, 3 | 4)).filter_map(|(_, field)| field.parse::<u64>().ok()).sum()
 }
 
 /// Runs a program that measures, and reads the one object it prints. Its standard input stays open until it ends.

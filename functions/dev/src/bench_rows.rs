@@ -202,9 +202,14 @@ pub(crate) fn text(bench: &str, waybill: &Value, reference: &Value, rows: &[Row]
         let figures = (shown(row.waybill), shown(row.reference), shown(row.ratio()));
         let _ = writeln!(text, "{name:<36} {:>21} {:>21} {:>17}  {target}", figures.0, figures.1, figures.2);
     }
-    let number = |pointer: &str| waybill.pointer(pointer).and_then(Value::as_f64).unwrap_or_default();
-    let (load, others) = (number("/conditions/loadBefore"), number("/conditions/neighboursPercentOfACore"));
-    let _ = writeln!(text, "load before {load}, neighbours used {others:.0} % of a core");
+    let number = |of: &Value, pointer: &str| of.pointer(pointer).and_then(Value::as_f64);
+    let load = number(waybill, "/conditions/loadBefore").unwrap_or_default();
+    let others = number(waybill, "/conditions/neighboursPercentOfACore").unwrap_or_default();
+    let _ = write!(text, "load before {load}; neighbours used {others:.0} % of a core");
+    match number(reference, "/figures/neighboursPercentOfACore") {
+        Some(others) => drop(writeln!(text, ", {others:.0} % beside the reference")),
+        None => text.push('\n'),
+    }
     if let Some(why) = reference.get("absent").and_then(Value::as_str) {
         let _ = writeln!(text, "reference absent: {why}");
     }

@@ -41,12 +41,15 @@ async fn measure(program: &str, folder: &Path, what: What) -> Result<Value, Fail
     tokio::spawn(host::serve(handler));
     let mut server = Server::start(program, folder).await?;
     server.register(handler).await?;
+    let (since, before, own) = (Instant::now(), busy(), ours(&server));
     let figures = match what {
         What::Chain { steps, repetitions } => chain(&server, steps, repetitions).await,
         What::Throughput { steps, clients, seconds } => throughput(&server, steps, clients, seconds).await,
     };
+    let neighbours = (busy() - before) - (ours(&server) - own);
+    let neighbours = rounded(100.0 * neighbours.max(0.0) / since.elapsed().as_secs_f64());
     server.stop().await?;
-    figures
+    Ok(json!({"figures": figures?, "neighboursPercentOfACore": neighbours}))
 }
 
 async fn chain(server: &Server, steps: u32, repetitions: u32) -> Result<Value, Failure> {
@@ -94,15 +97,32 @@ async fn load(server: &Server, steps: u32, clients: u32, until: &str) -> Result<
     Ok((Duration::from_secs_f64(seconds), ms))
 }
 
+/// CPU seconds of everything that belongs to the measurement: this process, the clients that have ended, the server.
+fn ours(server: &Server) -> f64 {
+    ticks("/proc/self/stat", 11, 4) + server_cpu(server)
+}
+
+/// CPU seconds that the whole machine has used: all but idle and waiting.
+fn busy() -> f64 {
+    let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let fields = text.lines().next().unwrap_or_default().split_whitespace().skip(1).take(8).enumerate();
+    fields.filter(|(place, _)| !matches!(place, 3 | 4)).filter_map(|(_, field)| field.parse::<f64>().ok()).sum::<f64>() / TICKS_A_SECOND
+}
+
 fn server_cpu(server: &Server) -> f64 {
     server.pid().map_or(0.0, |pid| cpu(&pid.to_string()))
 }
 
 /// CPU seconds that a process has used.
 fn cpu(process: &str) -> f64 {
-    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    ticks(&format!("/proc/{process}/stat"), 11, 2)
+}
+
+/// Seconds in so many fields after the process's name, which may hold spaces and ends with a parenthesis.
+fn ticks(path: &str, first: usize, count: usize) -> f64 {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
     let fields = text.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
-    fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / TICKS_A_SECOND
+    fields.split_whitespace().skip(first).take(count).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / TICKS_A_SECOND
 }
 
 fn rounded(number: f64) -> f64 {
