@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use model::Millis;
 use model::account::{AccountState, CloudAccount};
-use model::component::{Grant, StageType, StepLimits};
+use model::component::{Grant, KubernetesGrant, StageType, StepLimits};
 use model::id::{AccountName, AppName};
 use model::person::{Principal, Role};
 use model::pipeline::FailureChoice;
@@ -55,7 +55,7 @@ async fn prepare(table: &Direct) -> Result<(), AppError> {
         cwasm_sha256: "b".repeat(64),
         engine: "simulated".to_owned(),
         manifest: json!({"checkpointSchemas": [1]}),
-        grant: Grant::default(),
+        grant: Grant { kubernetes: vec![KubernetesGrant::default()], ..Grant::default() },
         exports: Vec::new(),
         limits: StepLimits::default(),
         timeout_ms: STAGE_MS,

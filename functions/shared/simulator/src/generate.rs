@@ -4,7 +4,7 @@
 use crate::fault::{Class, Classes};
 use crate::oracle;
 use crate::rng::Rng;
-use crate::scenario::{Act, AtTimeout, Call, Condition, Outside, Pipeline, Place, Run, Scenario, Stage, Then, What, When};
+use crate::scenario::{Act, AtTimeout, Call, Condition, Outside, Pipeline, Place, RETRIES_MAX, Run, Scenario, Stage, Then, What, When};
 use model::pipeline::FailureChoice;
 
 const SALT: u64 = 0x5CE0;
@@ -133,7 +133,7 @@ fn sees(rng: &mut Rng, at: usize, requisites: &[usize], before: &Pipeline) -> Op
     let sure = matches!(stage.condition, Condition::None | Condition::Holds)
         && stage.acts.iter().all(|act| !matches!(act.then, Then::Ask))
         && stage.acts.last().is_some_and(|act| act.then == Then::Succeed);
-    let flaky = stage.acts.iter().any(|act| matches!(act.then, Then::Flaky(times) if times > engine::STEP_RETRIES_MAX));
+    let flaky = stage.acts.iter().any(|act| matches!(act.then, Then::Flaky(times) if times > RETRIES_MAX));
     (sure && !flaky && stage.timeout_ms.is_none()).then_some(one)
 }
 
@@ -146,7 +146,7 @@ fn acts(rng: &mut Rng) -> Vec<Act> {
             50..66 => Then::Ask,
             66..80 => Then::Sleep(*rng.pick(&[0, 900, 20_000, 400_000])),
             80..96 => Then::Flaky(rng.range(1, 2) as u32),
-            _ => Then::Flaky(engine::STEP_RETRIES_MAX + 1),
+            _ => Then::Flaky(RETRIES_MAX + 1),
         };
         acts.push(Act { calls: calls(rng), then });
     }

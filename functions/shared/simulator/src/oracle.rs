@@ -1,7 +1,7 @@
 //! What must come of a scenario when nothing races: a second, naive reading of the rules, that knows no time, no store and
 //! no worker. Where something races it says which outcomes there may be.
 
-use crate::scenario::{Act, AtTimeout, Condition, Outside, Pipeline, Scenario, Stage, Then, What, When};
+use crate::scenario::{Act, AtTimeout, Condition, Outside, Pipeline, RETRIES_MAX, Scenario, Stage, Then, What, When};
 use model::pipeline::FailureChoice;
 use model::status::Status;
 
@@ -44,7 +44,7 @@ fn end_of(scenario: &Scenario, run: usize, at: usize) -> (End, usize) {
                     None => End::Waits,
                 }
             }
-            Then::Flaky(times) if times > engine::STEP_RETRIES_MAX => End::Failed,
+            Then::Flaky(times) if times > RETRIES_MAX => End::Failed,
             Then::Poll { .. } | Then::Yield | Then::Sleep(_) | Then::Flaky(_) | Then::Gate => continue,
             Then::Succeed => End::Succeeded,
             Then::Skip => End::Skipped,
@@ -131,7 +131,7 @@ fn gate(stage: &mut Stage) {
     let ends_all = |then: Then, halt: bool| match then {
         Then::Cancel => true,
         Then::Fail | Then::Trap | Then::Hang => halt,
-        Then::Flaky(times) => halt && times > engine::STEP_RETRIES_MAX,
+        Then::Flaky(times) => halt && times > RETRIES_MAX,
         _ => false,
     };
     let halt = stage.failure == FailureChoice::Halt;

@@ -165,6 +165,8 @@ async fn start_run(world: &World, ports: &Ports, run: usize) -> Result<String, A
             note: String::new(),
             correlation: Some(format!("run-{run}")),
             into: Into::EveryProject,
+            start_by_ms: None,
+            parent: None,
         }
     };
     Ok(start::start(ports.start(), &request).await?.execution.to_string())

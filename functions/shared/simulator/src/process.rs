@@ -2,10 +2,11 @@
 //! meanwhile, as the real orchestrator has; what it holds dies with it.
 
 use crate::fault::Fault;
+use crate::ports::LIMITS;
 use crate::rng::mix;
 use crate::scenario::{Place, Scenario};
 use crate::state::{Event, START, State, Who};
-use app::execution::step::{Inbox, LEASE_MS};
+use app::execution::step::Inbox;
 use app::ports::Hint;
 use async_trait::async_trait;
 use model::Millis;
@@ -166,7 +167,7 @@ pub(crate) fn tick(state: &mut State, at: Millis, process: usize, horizon_ms: Mi
 
 /// The tick of a process that has just come up looks one lease ahead: what is left is of the dead.
 pub(crate) fn first_tick(state: &mut State, process: usize) {
-    state.at(state.now, Event::Tick { process, horizon_ms: LEASE_MS });
+    state.at(state.now, Event::Tick { process, horizon_ms: LIMITS.lease_ms });
 }
 
 /// The mailbox of a task: one bit, somebody asked to look again.

@@ -5,12 +5,12 @@ use crate::check::{self, Outcome};
 use crate::fault::Fault;
 use crate::faults::Faults;
 use crate::people;
-use crate::ports::{Port, Ports};
+use crate::ports::{LIMITS, Port, Ports};
 use crate::process::{self, Mailbox};
 use crate::scenario::{Place, Scenario};
 use crate::state::{Event, Failure, Request, START, State, Who, World};
 use app::error::AppError;
-use app::execution::step::{self, Budget, Inbox, LINGER_MS_MAX};
+use app::execution::step::{self, Budget, Inbox};
 use app::ports::{Hint, Key};
 use async_trait::async_trait;
 use futures::FutureExt;
@@ -345,12 +345,12 @@ async fn work(port: &Port, ports: &Ports, hint: &Hint, mailbox: &Arc<Mailbox>) -
     };
     let rest = match place {
         Place::Alone => {
-            let budget = Budget { until_ms: None, linger_ms_max: LINGER_MS_MAX };
+            let budget = Budget { until_ms: None, linger_ms_max: LIMITS.linger_ms_max };
             step::advance(&ports.step, id, mailbox.as_ref(), budget).await?
         }
         Place::Apart(_) => {
             let length = if chance % 3 == 0 { 5_000 + (chance >> 8) % 60_000 } else { 840_000 };
-            let budget = Budget { until_ms: Some(now + length), linger_ms_max: LINGER_MS_MAX };
+            let budget = Budget { until_ms: Some(now + length), linger_ms_max: LIMITS.linger_ms_max };
             let inbox = Looking { mailbox: mailbox.clone(), port: port.clone() };
             step::advance(&ports.step, id, &inbox, budget).await?
         }

@@ -6,6 +6,8 @@ use model::pipeline::FailureChoice;
 
 /// The longest acts of a stage that stand in a checkpoint below this number; what a stopped stage does comes after it.
 pub const STOPPED: usize = 1_000;
+/// A step that fails in a way that may pass is repeated so often; the default of an installation.
+pub const RETRIES_MAX: u32 = 5;
 
 /// Everything that happens in one run, but for chance and faults.
 #[derive(Debug, Clone)]

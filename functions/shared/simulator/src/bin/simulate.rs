@@ -40,7 +40,7 @@ fn parse() -> Result<Command, lexopt::Error> {
             other => return Err(other.unexpected()),
         }
     }
-    Ok(command.unwrap_or(Command::Many(seeds)))
+    Ok(command.unwrap_or(Command::Many(seeds, brief)))
 }
 
 fn main() -> ExitCode {

@@ -3,6 +3,7 @@
 use super::Seen;
 use crate::people;
 use crate::state::{State, Who};
+use app::execution::keys;
 use app::execution::plan::Plan;
 use app::execution::stored::{LogEntry, Meta};
 use app::ports::{Item, Transaction, Write};
@@ -23,7 +24,7 @@ pub(crate) fn before_write(state: &mut State, transaction: &Transaction, task: u
         let Some(id) = key.partition.strip_prefix("EXEC#") else { continue };
         match (key.sort.as_str(), write) {
             ("META", Write::Put(item, _)) => {
-                if let Some(run) = meta(state, item, task, who) {
+                if let Some(run) = meta(state, item, transaction, task, who) {
                     noticed.insert(run);
                 }
             }
@@ -46,7 +47,7 @@ pub(crate) fn after_write(state: &mut State, noticed: Noticed) {
 }
 
 /// META is written. Gives the execution when it was a transition.
-fn meta(state: &mut State, item: &Item, task: u64, who: Who) -> Option<usize> {
+fn meta(state: &mut State, item: &Item, transaction: &Transaction, task: u64, who: Who) -> Option<usize> {
     let mut meta: Meta = match decode(&item.body) {
         Ok(meta) => meta,
         Err(error) => {
@@ -56,8 +57,11 @@ fn meta(state: &mut State, item: &Item, task: u64, who: Who) -> Option<usize> {
     };
     let run = match state.watch.run_of(meta.execution.id.as_str()) {
         Some(run) => run,
-        None => begins(state, &meta)?,
+        None => begins(state, &meta, transaction)?,
     };
+    if let Some(plan) = plan(state, &meta, transaction) {
+        state.watch.runs[run].graph = plan.graph().ok()?;
+    }
     meta.execution.graph = state.watch.runs[run].graph.clone();
     let before = state.watch.runs[run].meta.take();
     if let Some(before) = &before {
@@ -86,11 +90,22 @@ fn note_questions(seen: &mut Seen, meta: &Meta) {
     }
 }
 
+/// The plan, if it came with the transaction or stands in a blob that is new.
+fn plan(state: &State, meta: &Meta, transaction: &Transaction) -> Option<Plan> {
+    let wanted = keys::plan(&meta.execution.id);
+    let written = transaction.writes.iter().find_map(|write| match write {
+        Write::Put(item, _) if item.key == wanted => Some(item.body.as_slice()),
+        _ => None,
+    });
+    let known = |run: usize| state.watch.runs[run].meta.as_ref().is_some_and(|before| before.plan == meta.plan);
+    let blob = || state.blob(&meta.plan).filter(|_| !state.watch.run_of(meta.execution.id.as_str()).is_some_and(known));
+    decode(written.or_else(blob)?).ok()
+}
+
 /// An execution is there for the first time: which of the scenario's it is stands in its plan.
-fn begins(state: &mut State, meta: &Meta) -> Option<usize> {
+fn begins(state: &mut State, meta: &Meta, transaction: &Transaction) -> Option<usize> {
     let id = meta.execution.id.to_string();
-    let plan = state.blob(&meta.plan).map(|bytes| decode::<Plan>(bytes));
-    let Some(Ok(plan)) = plan else {
+    let Some(plan) = plan(state, meta, transaction) else {
         state.fail("plan-missing", format!("execution {id} was committed before its plan {}", meta.plan));
         return None;
     };
@@ -102,7 +117,6 @@ fn begins(state: &mut State, meta: &Meta) -> Option<usize> {
     }
     let seen = &mut state.watch.runs[run];
     seen.id = Some(id.clone());
-    seen.graph = plan.graph().ok()?;
     state.watch.by_id.insert(id, run);
     Some(run)
 }
@@ -127,7 +141,8 @@ fn follows(state: &mut State, run: usize, before: &Meta, after: &Meta, task: u64
         .as_ref()
         .is_some_and(|reason| matches!(reason.code, Code::Known(ReasonCode::OrchestratorCrash | ReasonCode::PlanUnreadable)));
     let mine = state.watch.fences.get(&(task, run));
-    if !parked && mine != Some(&before.fence) {
+    let reopened = was.status.is_complete() && is.generation == was.generation + 1;
+    if !parked && !reopened && mine != Some(&before.fence) {
         state.fail("committed-without-lease", format!("run {run}, version {}: the worker held {mine:?}, not {}", is.version, before.fence));
     }
 }
@@ -142,7 +157,8 @@ fn log(state: &mut State, id: &str, item: &Item, transaction: &Transaction) {
             .writes
             .iter()
             .any(|write| matches!(write, Write::Delete(key, _) if key.sort.strip_prefix("EVT#") == Some(verdict.id.as_str())));
-        if !removes {
+        let stored = state.watch.runs[run].events.contains_key(&verdict.id);
+        if stored && !removes {
             state.fail("event-kept", format!("run {run}: event {} has a verdict and stays", verdict.id));
         }
         state.tell(|| format!("    run {run}: event {} is {}", verdict.id, verdict.verdict));

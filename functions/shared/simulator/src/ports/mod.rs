@@ -9,10 +9,14 @@ pub(crate) use table::{Direct, SimBlobs, SimTable};
 use crate::host::SimHost;
 use crate::state::{Answer, Request, Who, World};
 use app::execution::{inbox, start, step};
+use app::limits::Limits;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
+
+/// What the installation allows: what it allows when nobody says otherwise.
+pub(crate) static LIMITS: LazyLock<Arc<Limits>> = LazyLock::new(Arc::default);
 
 /// A process's way to the world.
 #[derive(Clone)]
@@ -81,21 +85,14 @@ impl Ports {
                 sealer: Arc::new(SimSealer),
                 host: Arc::new(SimHost(port.clone())),
                 cluster: Arc::new(SimCluster(port)),
+                limits: LIMITS.clone(),
                 alone_since_ms,
             },
         }
     }
 
     pub(crate) fn start(&self) -> start::Ports<'_> {
-        let p = &self.step;
-        start::Ports {
-            table: p.table.as_ref(),
-            blobs: p.blobs.as_ref(),
-            queue: p.queue.as_ref(),
-            changes: p.changes.as_ref(),
-            clock: p.clock.as_ref(),
-            entropy: p.entropy.as_ref(),
-        }
+        self.step.start()
     }
 
     pub(crate) fn inbox(&self) -> inbox::Ports<'_> {
