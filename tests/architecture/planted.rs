@@ -8,13 +8,13 @@ const FEATURE: &str = "planted-bugs";
 /// Who may name the feature: where it is, where it leads, and who switches it on.
 const HOLDERS: [&str; 3] = ["functions/shared/engine", "functions/shared/app", "functions/shared/simulator"];
 
-/// Features in the output of `cargo tree --edges features` that plant bugs.
+/// Packages whose features, printed beside them by `cargo tree`, plant bugs.
 fn planted(tree: &str) -> Vec<String> {
     tree.lines().filter(|line| line.contains(FEATURE)).map(|line| line.trim().to_owned()).collect()
 }
 
 fn tree(arguments: &[&str]) -> String {
-    let common = ["tree", "--locked", "--edges", "normal,build,features", "--prefix", "none"];
+    let common = ["tree", "--locked", "--edges", "normal,build", "--prefix", "none", "--format", "{p} {f}"];
     cargo(&[&common, arguments].concat())
 }
 
