@@ -394,6 +394,8 @@ pub enum Phase {
     BackOff {
         /// Which call is repeated.
         call: Call,
+        /// Why it was made: a repeated step is not told less than the first.
+        wake: Wake,
         /// When it is repeated.
         until_ms: Millis,
         /// Which repetition it will be.

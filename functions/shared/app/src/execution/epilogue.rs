@@ -38,11 +38,22 @@ pub(super) async fn run(ports: Ports<'_>, id: &ExecutionId) -> Result<(), AppErr
             return Ok(());
         }
         let told = tell_superseded(ports, meta.clone(), revision).await? || tell_subscribers(ports, &meta).await?;
-        if !told && !answer(ports, &meta.execution).await? {
+        if !told && !answer(ports, &meta.execution).await? && !forget_traces(ports, id).await? {
             return Ok(());
         }
     }
     Ok(())
+}
+
+/// Removes traces of steps that were under way at the end, or written by a worker that nobody heard of again. False when there are none.
+async fn forget_traces(ports: Ports<'_>, id: &ExecutionId) -> Result<bool, AppError> {
+    let page = ports.table.query(&Query::prefix(keys::partition(id), "J#", PAGE)).await?;
+    let writes: Vec<Write> = page.items.into_iter().map(|found| Write::Delete(found.key, vec![])).collect();
+    let found = !writes.is_empty();
+    if found {
+        settle(ports, Foreign { writes, ..Foreign::default() }).await?;
+    }
+    Ok(found)
 }
 
 /// Events for an execution that is kept no longer, or never was, have nobody to be answered to.

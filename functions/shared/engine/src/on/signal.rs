@@ -50,6 +50,15 @@ mod tests {
     }
 
     #[test]
+    fn a_repeated_step_hears_the_signal_again() {
+        let woken = decide(&suspended(), &signal(0, "judgment"), 2_000).unwrap().execution;
+        let failed = step(&woken, 0, Outcome::Failed { reason: reason(), retryable: true, retry_after_ms: None });
+        let again = decide(&failed, &Event::Tick, crate::wake_at(&failed).unwrap()).unwrap().execution;
+        let effects = wanted(&again);
+        assert!(matches!(effects.as_slice(), [crate::Effect::Step { retry: 1, wake: Wake::Signal { body, .. }, .. }] if body == "{}"));
+    }
+
+    #[test]
     fn anything_else_is_refused_with_its_reason() {
         let at = suspended();
         let code = |execution: &Execution, event: &Event| decide(execution, event, 2_000).unwrap_err().code;

@@ -23,12 +23,9 @@ pub(crate) fn apply(execution: &mut Execution, of: Of, outcome: &Outcome, now: M
     let jitter = jitter(execution, of);
     let limits = execution.graph.limits();
     let Some((seq, live)) = execution.live_mut(of.run, of.attempt) else { return };
-    let Phase::Step { call, retry, .. } = live.phase else { return };
+    let Phase::Step { call, retry, wake, .. } = live.phase.clone() else { return };
     if *seq != of.seq || retry != of.retry {
         return;
-    }
-    if call == Call::Step && live.timed_out {
-        return last_word(execution, of.run, outcome, now);
     }
     if !matches!(outcome, Outcome::Yielded) {
         live.yields = 0;
@@ -36,7 +33,10 @@ pub(crate) fn apply(execution: &mut Execution, of: Of, outcome: &Outcome, now: M
     if let Outcome::Failed { reason, retryable: true, retry_after_ms } = outcome
         && of.retry < limits.step_retries_max
     {
-        return back_off(live, call, of.retry + 1, (reason, retry_after_ms.unwrap_or_default()), (limits, jitter), now);
+        return back_off(live, (call, wake), of.retry + 1, (reason, retry_after_ms.unwrap_or_default()), (limits, jitter), now);
+    }
+    if call == Call::Step && live.timed_out {
+        return last_word(execution, of.run, outcome, now);
     }
     if let Call::Plan(part) = call {
         return planning(execution, of.run, part, outcome, now);
@@ -86,12 +86,13 @@ fn yielded(execution: &mut Execution, of: Of, now: Millis) {
     live.phase = Phase::Step { call, wake: Wake::Poll, retry: 0, scheduled_ms: now };
 }
 
-fn back_off(live: &mut Live, call: Call, retry: u32, why: (&Reason, u64), how: (Limits, u64), now: Millis) {
+fn back_off(live: &mut Live, made: (Call, Wake), retry: u32, why: (&Reason, u64), how: (Limits, u64), now: Millis) {
     let ((reason, retry_after_ms), (limits, jitter)) = (why, how);
     let doubling = limits.retry_ms_first.saturating_mul(1 << retry.saturating_sub(1).min(16)).min(limits.retry_ms_max);
     let wait = doubling.max(retry_after_ms.min(limits.poll_ms_max)) + doubling * jitter / 1_000;
     let until_ms = now.saturating_add(wait);
-    live.phase = Phase::BackOff { call, until_ms, retry };
+    let (call, wake) = made;
+    live.phase = Phase::BackOff { call, wake, until_ms, retry };
     let message = format!("{}; attempt {retry} of {} follows", reason.message, limits.step_retries_max);
     live.reason =
         Some(Reason::new(ReasonCode::RetryBackOff, message, now).with(json!({"until": until_ms, "retry": retry, "cause": reason})));

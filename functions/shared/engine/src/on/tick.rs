@@ -62,9 +62,14 @@ fn wake(execution: &mut Execution, run: usize, now: Millis) {
         Phase::Wait { until_ms } | Phase::Suspended { until_ms: Some(until_ms), .. } if *until_ms <= now => {
             execution.schedule(run, call, Wake::Poll, now);
         }
-        Phase::BackOff { until_ms, retry, call } if *until_ms <= now => {
+        Phase::BackOff { until_ms, retry, call, wake } if *until_ms <= now => {
             let (call, retry) = (*call, *retry);
-            live.phase = Phase::Step { call, wake: Wake::Retry(retry), retry, scheduled_ms: now };
+            // A signal comes once, and a last word is the last: what the first try was told, the repetition is told again.
+            let wake = match wake {
+                Wake::Signal { .. } | Wake::TimedOut => wake.clone(),
+                Wake::Start | Wake::Poll | Wake::Retry(_) => Wake::Retry(retry),
+            };
+            live.phase = Phase::Step { call, wake, retry, scheduled_ms: now };
             live.reason = None;
         }
         Phase::Window { until_ms } if *until_ms <= now => {
@@ -117,8 +122,17 @@ mod tests {
     #[test]
     fn its_own_words_are_kept_in_the_reason() {
         let told = out_of_time(&execution(&[&[]]));
-        let ended = step(&told, 0, Outcome::Failed { reason: reason(), retryable: true, retry_after_ms: None });
+        let ended = step(&told, 0, Outcome::Failed { reason: reason(), retryable: false, retry_after_ms: None });
         assert!(ended.run(0).unwrap().reason().unwrap().message.contains("broken"));
+    }
+
+    #[test]
+    fn a_last_word_that_could_not_be_said_is_asked_for_again() {
+        let told = out_of_time(&execution(&[&[]]));
+        let failed = step(&told, 0, Outcome::Failed { reason: reason(), retryable: true, retry_after_ms: None });
+        let again = tick(&failed, wake_at(&failed).unwrap());
+        assert!(matches!(wanted(&again).as_slice(), [Effect::Step { wake: Wake::TimedOut, retry: 1, .. }]));
+        assert_eq!(step(&again, 0, Outcome::Succeeded).status, Status::Succeeded);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The commit: one transaction a transition, with everything that lists and followers need.
 
 use super::held::Held;
-use super::{COMMITS_MAX, Stop};
+use super::{COMMITS_MAX, Stop, journal};
 use crate::error::AppError;
 use crate::execution::inbox::done;
 use crate::execution::keys;
@@ -56,6 +56,9 @@ impl Held {
             meta.fence = String::new();
             meta.lease_until_ms = 0;
         }
+        let execution = &meta.execution;
+        let idle = journal::take_idle(&self.traces, |run| execution.run(run).is_some_and(|stage| stage.live().is_some()));
+        self.forget.extend(idle);
         let mut foreign = self.foreign(&meta, now).await?;
         foreign.writes.extend(grown);
         meta.supersedes.drain(..foreign.told.min(meta.supersedes.len()));

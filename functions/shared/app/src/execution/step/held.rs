@@ -90,6 +90,9 @@ impl Held {
         if !meta.fence.is_empty() && meta.lease_until_ms > now && !dead {
             return Ok(Taken::Not(Rest::Busy));
         }
+        if meta.fence.is_empty() && nothing_to_do(ports, &meta, now).await? {
+            return Ok(Taken::Not(Rest::Until(wake_at(&meta.execution))));
+        }
         let plan = match Plan::load(ports.table.as_ref(), ports.blobs.as_ref(), id, &meta.plan).await {
             Ok(plan) => Arc::new(plan),
             Err(AppError::Damaged(inside)) => return park(ports, meta, revision, None, (ReasonCode::PlanUnreadable, &inside)).await,
@@ -321,6 +324,15 @@ impl Held {
             Err(other) => Err(other.into()),
         }
     }
+}
+
+/// A hint that came too early, twice, or for what is done already costs reads and no write.
+async fn nothing_to_do(ports: &Ports, meta: &Meta, now: Millis) -> Result<bool, AppError> {
+    if !meta.supersedes.is_empty() || wake_at(&meta.execution).is_some_and(|at| at <= now) {
+        return Ok(false);
+    }
+    let query = Query::prefix(keys::partition(&meta.execution.id), "EVT#", 1);
+    Ok(ports.table.query(&query).await?.items.is_empty())
 }
 
 /// What the stage runs of an execution hold, by position; what an earlier attempt left counts for nothing.

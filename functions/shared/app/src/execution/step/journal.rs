@@ -41,6 +41,13 @@ pub(crate) fn take(traces: &Traces, run: usize) -> BTreeSet<Key> {
     traces.lock().unwrap_or_else(PoisonError::into_inner).remove(&run).unwrap_or_default()
 }
 
+/// Takes what the traces of stage runs occupy that are no longer at work.
+pub(crate) fn take_idle(traces: &Traces, live: impl Fn(usize) -> bool) -> BTreeSet<Key> {
+    let mut traces = traces.lock().unwrap_or_else(PoisonError::into_inner);
+    let idle: Vec<usize> = traces.keys().copied().filter(|run| !live(*run)).collect();
+    idle.into_iter().filter_map(|run| traces.remove(&run)).flatten().collect()
+}
+
 /// The trace of one step of one worker.
 pub(crate) struct Journal {
     table: Arc<dyn Table>,
@@ -124,6 +131,8 @@ impl StepJournal for Journal {
                 writes.push(self.stored(entry).await.map_err(unavailable)?);
             }
             let occupied: Vec<Key> = writes.iter().skip(1).map(|write| write.key().clone()).collect();
+            // Before the write: what may have been written is removed too.
+            self.traces.lock().unwrap_or_else(PoisonError::into_inner).entry(self.of.run).or_default().extend(occupied);
             match self.table.transact(Transaction::of(writes)).await {
                 Ok(()) => {}
                 Err(TransactError::Conflict(_)) => {
@@ -132,7 +141,6 @@ impl StepJournal for Journal {
                 }
                 Err(other) => return Err(unavailable(StoreError::Unavailable(other.to_string()))),
             }
-            self.traces.lock().unwrap_or_else(PoisonError::into_inner).entry(self.of.run).or_default().extend(occupied);
         }
         Ok(())
     }

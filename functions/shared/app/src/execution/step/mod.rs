@@ -156,8 +156,9 @@ pub async fn advance(ports: &Ports, id: &ExecutionId, inbox: &dyn Inbox, budget:
 }
 
 async fn hint_at(ports: &Ports, id: &ExecutionId, until: Option<Millis>) {
-    if let Some(until) = until {
-        let delay = until.saturating_sub(ports.clock.now_ms()).min(HINT_MS_MAX);
+    // What is further away than a hint can be is brought by the tick: a chain of hints would only multiply.
+    let delay = until.map(|until| until.saturating_sub(ports.clock.now_ms()));
+    if let Some(delay) = delay.filter(|delay| *delay <= HINT_MS_MAX) {
         ports.queue.hint(Hint::Execution { id: id.clone() }, delay).await;
     }
 }

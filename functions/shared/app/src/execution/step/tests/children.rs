@@ -259,6 +259,8 @@ async fn it_sees_the_newest_beside_itself_and_cancels_none_but_its_own() {
     world.settle().await;
     world.judge(&old).await;
     world.settle().await;
+    // Without something to do it would not be taken.
+    world.judge(&newer).await;
     let Taken::Mine(held) = Held::take(&world.ports, &newer).await.unwrap() else { panic!("it is free") };
     let scope = crate::execution::scope::StageScope::gather(&held.meta.execution, &held.plan, 0, &held.stages, world.blobs.as_ref());
     let children = crate::execution::children::Children::of(&held, 0, 1, Arc::new(scope.await.unwrap()));
