@@ -65,7 +65,7 @@ struct Step {
 
 impl Step {
     fn new(port: Port, call: &StepCall) -> Result<Self, StepFault> {
-        let retry = if let Wake::Retry(retry) = call.wake { retry } else { 0 };
+        let retry = call.retry;
         let gone = || StepFault::Component("no script".to_owned());
         let world = port.world.clone();
         let mut state = world.lock();

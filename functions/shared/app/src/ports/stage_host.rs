@@ -157,6 +157,8 @@ pub struct StepCall {
     pub checkpoint: Option<(u32, String)>,
     /// Number of the step within the attempt.
     pub seq: u32,
+    /// Which repetition of the step it is.
+    pub retry: u32,
     /// The only clock the component sees.
     pub now_ms: Millis,
     /// The only randomness it sees.

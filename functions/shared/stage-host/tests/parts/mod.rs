@@ -292,6 +292,7 @@ impl Setup {
             wake: Wake::Start,
             checkpoint: None,
             seq: 0,
+            retry: 0,
             now_ms: 1_000,
             seed: 7,
             accounts: BTreeMap::from([("prod".to_owned(), access)]),

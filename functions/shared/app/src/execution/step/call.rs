@@ -54,6 +54,7 @@ pub(crate) async fn prepare(held: &mut Held, effect: &Effect) -> Result<Result<S
         wake: outside(wake),
         checkpoint: data.checkpoint.clone(),
         seq: *seq,
+        retry: *retry,
         now_ms: *scheduled_ms,
         seed: seed(held.id.as_str(), *run, *attempt, *seq, *retry),
         accounts,
