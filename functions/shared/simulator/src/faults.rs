@@ -71,7 +71,7 @@ fn candidates(request: &Request, chance: u64, may: &mut impl FnMut(Class, Fault)
     may(Class::Storms, Fault::CrashBefore);
     may(Class::Stalls, Fault::Stall(seconds(31, 120)));
     let jump = seconds(1, 40) as i64;
-    may(Class::Clocks, Fault::ClockJump(if chance % 2 == 0 { jump } else { -jump }));
+    may(Class::Clocks, Fault::ClockJump(if chance.is_multiple_of(2) { jump } else { -jump }));
     if !matches!(request, Request::Watch(_) | Request::Hint { .. }) {
         may(Class::Slow, Fault::Slow(seconds(1, 20)));
     }

@@ -229,7 +229,7 @@ impl Step {
     fn report(&mut self, end: StepEnd) -> Result<StepReport, StepFault> {
         let trace = self.trace.finish()?;
         let line = LogLine { level: LogLevel::Info, message: "made".to_owned(), fields: Vec::new() };
-        let log = if self.id.seq % 4 == 0 { vec![line] } else { Vec::new() };
+        let log = if self.id.seq.is_multiple_of(4) { vec![line] } else { Vec::new() };
         let checkpoint = if matches!(end, StepEnd::Failed(_)) { None } else { Some((CHECKPOINT, self.place.to_string())) };
         Ok(StepReport { end, checkpoint, progress: None, log, log_dropped: 0, trace, host_calls: 0 })
     }

@@ -132,7 +132,7 @@ pub(crate) fn notice(state: &mut State, run: usize) {
         };
         if due {
             let chance = state.chance(at as u64, 0x9E0);
-            let after = if chance % 3 == 0 { (chance >> 8) % 40_000 } else { (chance >> 8) % 50 };
+            let after = if chance.is_multiple_of(3) { (chance >> 8) % 40_000 } else { (chance >> 8) % 50 };
             fly(state, at, after);
         }
     }

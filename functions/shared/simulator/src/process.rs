@@ -157,9 +157,9 @@ pub(crate) fn tick(state: &mut State, at: Millis, process: usize, horizon_ms: Mi
     state.processes[process].ticked = at.max(state.now);
     let trouble = state.scenario.classes.has(crate::fault::Class::Index) && state.calls < state.scenario.faulty_calls_max;
     let chance = mix(state.scenario.seed, at ^ 0x71C4);
-    let late = if trouble && chance % 4 == 0 { (chance >> 8) % 120_000 } else { 0 };
+    let late = if trouble && chance.is_multiple_of(4) { (chance >> 8) % 120_000 } else { 0 };
     state.at(at + late, Event::Tick { process, horizon_ms });
-    if trouble && chance % 5 == 0 {
+    if trouble && chance.is_multiple_of(5) {
         state.at(at + (chance >> 16) % 3_000, Event::Tick { process, horizon_ms });
     }
     state.processes[process].ticked += late;

@@ -87,7 +87,9 @@ impl Small {
     fn fewer_events(&mut self) {
         let mut at = 0;
         while at < self.scenario.outside.len() {
-            if !self.change(|s| drop(s.outside.remove(at))) {
+            if !self.change(|s| {
+                s.outside.remove(at);
+            }) {
                 if self.scenario.outside[at].again {
                     self.change(|s| s.outside[at].again = false);
                 }

@@ -337,7 +337,7 @@ impl State {
             Request::Transact(_) => 8,
             Request::Begin | Request::Read | Request::Write(_) => 12,
         };
-        let back = if chance % 4 == 0 { (chance >> 8) % 5 } else { 0 };
+        let back = if chance.is_multiple_of(4) { (chance >> 8) % 5 } else { 0 };
         ((chance >> 16) % (up_to + 1), back)
     }
 
@@ -431,7 +431,7 @@ impl State {
             matches!(request, Request::Transact(_) | Request::Write(_) | Request::Hint { .. } | Request::PutBlob(_))
         });
         let lost = entry.fault == Some(Fault::CrashBefore);
-        if !sent || lost || self.chance(number, 0x6057) % 2 == 0 {
+        if !sent || lost || self.chance(number, 0x6057).is_multiple_of(2) {
             self.release(slot);
         }
     }

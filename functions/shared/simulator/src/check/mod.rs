@@ -142,6 +142,18 @@ fn wanted(stage: &StageRun) -> Option<(u32, u32, u32, &engine::Wake)> {
     }
 }
 
+/// The highest repetition of its current step that was committed as one to be made; none before the first. A worker that was overtaken
+/// may make it again without knowing.
+fn reached(stage: &StageRun) -> Option<u32> {
+    let RunState::Live(live) = &stage.state else { return None };
+    match &live.phase {
+        Phase::Resolve | Phase::Window { .. } => None,
+        Phase::Step { retry, .. } => Some(*retry),
+        Phase::BackOff { retry, .. } => retry.checked_sub(1),
+        Phase::Wait { .. } | Phase::Suspended { .. } | Phase::Children { .. } => Some(u32::MAX),
+    }
+}
+
 /// A component is called: the step must have been committed before.
 pub(crate) fn step_begins(state: &mut State, step: StepId, wake: &Wake) {
     let StepId { run, stage, attempt, seq, retry } = step;
@@ -151,7 +163,7 @@ pub(crate) fn step_begins(state: &mut State, step: StepId, wake: &Wake) {
     }
     let Some(is) = state.watch.stages(run).get(stage) else { return };
     let ahead = (attempt, seq) > (is.attempt, is.seq)
-        || ((attempt, seq) == (is.attempt, is.seq) && !is.status().is_complete() && wanted(is).is_none_or(|(_, _, now, _)| now < retry));
+        || ((attempt, seq) == (is.attempt, is.seq) && !is.status().is_complete() && reached(is).is_none_or(|reached| reached < retry));
     if ahead {
         let message = format!("run {run} stage {stage}: step attempt {attempt} seq {seq} retry {retry} was made before it was committed");
         state.fail("step-before-commit", message);
