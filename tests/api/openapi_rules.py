@@ -37,8 +37,8 @@ BEYOND_SHAPE = {
     # Names of another database than ours.
     "time-zone-unknown",
 }
-# The graph of a pipeline hangs together, or does not.
-GRAPH = {"requisite-unknown", "ref-id-twice", "ref-id-missing", "cycle", "id-twice", "name-twice"}
+# The graph of a pipeline hangs together, or does not; its name, which the address may say, is counted in bytes.
+GRAPH = {"requisite-unknown", "ref-id-twice", "ref-id-missing", "cycle", "id-twice", "name-twice", "name-invalid"}
 # These say that a request is not even of the right shape.
 SHAPELESS = {400, 405, 406, 408, 413, 414, 415, 431}
 

@@ -11,11 +11,13 @@
 )]
 
 pub mod api;
+pub mod desk;
 pub mod documents;
 pub mod live;
 pub mod server;
 pub mod site;
 
 pub use api::{Answer, Api};
+pub use desk::Desk;
 pub use server::Server;
 pub use site::Site;

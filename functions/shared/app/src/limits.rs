@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// Most bytes of an execution's plan: its pipeline, parameters and trigger.
 pub const PLAN_BYTES_MAX: usize = 3 << 20;
+/// Most bytes of an execution's parameters as JSON: release orders carry them.
+pub const PARAMETERS_BYTES_MAX: usize = 256 << 10;
 /// Most bytes of what one stage leaves behind.
 pub const RESULTS_BYTES_MAX: usize = 1 << 20;
 

@@ -68,6 +68,10 @@ async fn read(request: Request) -> Result<bytes::Bytes, Problem> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // Every body of the API is an object; a list would be read as an object's fields in their order.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::invalid("", "not-an-object", "the body is a JSON object, not a list"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| wrong(error.path(), error.inner()))?;
     match deserializer.end() {
@@ -148,6 +152,7 @@ mod tests {
         assert_eq!(refused("application/json", "{} x").await, said(400, "json-invalid", ""));
         assert_eq!(refused("application/json", vec![0xff]).await, said(400, "json-invalid", ""));
         assert_eq!(refused("application/json", r#"{"_list":[{"a/b":1},{"a/b":"x"}]}"#).await, said(422, "invalid", "/_list/1/a~1b"));
+        assert_eq!(refused("application/json", " [[1]]").await, said(422, "invalid", ""));
         assert_eq!(refused("application/json", "[".repeat(10_000)).await.0, 422);
         assert_eq!(refused("application/json", vec![b' '; BODY_BYTES_MAX + 1]).await, said(413, "body-too-large", ""));
         let stream = Body::from_stream(futures::stream::iter((0..3).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1 << 20]))));

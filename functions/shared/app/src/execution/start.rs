@@ -7,7 +7,7 @@ use super::retention::listed;
 use super::slots::{self, Entered};
 use super::stored::{Correlation, Counter, Meta, OrderKey, OrderRow, Summary};
 use crate::error::{AppError, require};
-use crate::limits::Limits;
+use crate::limits::{Limits, PARAMETERS_BYTES_MAX};
 use crate::ports::{Blobs, Change, Changes, Clock, Condition, Entropy, Hint, Item, Query, Queue, Table, TransactError, Transaction, Write};
 use crate::record::{self, item, load};
 use crate::{applications, pipelines, projects, stage_types};
@@ -201,13 +201,19 @@ async fn pin(table: &dyn Table, pipeline: &Pipeline) -> Result<Vec<PlannedStage>
 }
 
 fn parameters(pipeline: &Pipeline, request: &Request) -> Result<Map<String, Value>, AppError> {
-    bind_parameters(&pipeline.parameters, &request.parameters).map_err(|list| {
+    let bound = bind_parameters(&pipeline.parameters, &request.parameters).map_err(|list| {
         let mut problems = Problems::default();
         for problem in list {
             problems.error(format!("/parameters/{}", token(&problem.name)), problem.code, problem.message);
         }
         AppError::Invalid(problems.into_vec())
-    })
+    })?;
+    let bytes = json!(bound).to_string().len();
+    if bytes > PARAMETERS_BYTES_MAX {
+        let message = format!("the parameters have {bytes} bytes of JSON, at most {PARAMETERS_BYTES_MAX} are allowed");
+        return Err(AppError::invalid("/parameters", "too-large", message));
+    }
+    Ok(bound)
 }
 
 /// Artifacts of the newest finished execution of the pipeline: a queued one does not hide it.
