@@ -49,10 +49,12 @@ impl Start {
             "artifacts": self.artifacts.iter().map(|(expected, version)| choice(expected, version)).collect::<Vec<_>>(),
             "parameters": parameters,
             "note": self.note,
-            "dryRun": self.dry_run,
         });
-        if let (Some(by), Some(body)) = (self.start_by, body.as_object_mut()) {
-            body.insert("startTimeExpiry".to_owned(), json!(by));
+        let more = [("dryRun", self.dry_run.then(|| json!(true))), ("startTimeExpiry", self.start_by.map(|by| json!(by)))];
+        for (key, value) in more {
+            if let (Some(value), Some(body)) = (value, body.as_object_mut()) {
+                body.insert(key.to_owned(), value);
+            }
         }
         body
     }

@@ -122,6 +122,41 @@ async fn an_order_is_sent_as_it_was_said() {
 }
 
 #[tokio::test]
+async fn an_execution_is_steered_by_one_request_each() {
+    let event = || (202, None, json!({"event": "e"}));
+    let cases: [(&[&str], &str, Value, &str); 7] = [
+        (&["cancel", "01J", "--reason", "wrong"], "POST /api/executions/01J/cancel", json!({"reason": "wrong"}), "told to end"),
+        (&["pause", "01J", "--reason", "lunch"], "POST /api/executions/01J/pause", json!({"reason": "lunch"}), "told to hold"),
+        (&["resume", "01J"], "POST /api/executions/01J/resume", Value::Null, "told to go on"),
+        (&["restart", "01J", "1"], "POST /api/executions/01J/stages/1/restart", Value::Null, "told to do stage 1 again"),
+        (&["skip", "01J", "3<1"], "POST /api/executions/01J/stages/3%3C1/skip", json!({"reason": ""}), "told to leave out stage 3<1"),
+        (&["skip-window", "01J", "1"], "POST /api/executions/01J/stages/1/skip-window", Value::Null, "the window of stage 1"),
+        (&["rerun", "01J"], "POST /api/executions/01J/rerun", Value::Null, "execution 01K is started, as release order cd-demo/8"),
+    ];
+    let mut answers: Vec<Scripted> = cases.iter().map(|_| event()).collect();
+    answers[6] = (201, None, json!({"execution": "01K", "orders": [{"project": "cd-demo", "number": 8}]}));
+    let stub = Stub::start(answers).await;
+    for (words, line, body, says) in cases {
+        let said = stub.call(&[&["execution"], words].concat()).await.fine();
+        assert!(said.out.contains(says), "{words:?}: {said:?}");
+        let asked = stub.asked().pop().unwrap();
+        assert_eq!((asked.line.as_str(), &asked.body), (line, &body), "{words:?}");
+        assert_eq!(asked.header("idempotency-key").map(str::len), Some(26), "{words:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_start_says_when_it_is_dry_and_until_when_it_may_begin() {
+    let stub = Stub::start(vec![(201, None, json!({"execution": "01J", "orders": []}))]).await;
+    let words = ["execution", "start", "--application", "flaskapp", "--pipeline", "p", "--dry-run", "--start-by", "2023-11-14T22:13:20Z"];
+    let said = stub.call(&words).await.fine();
+    assert_eq!(said.out, "execution 01J is started\n");
+    let asked = &stub.asked()[0];
+    assert_eq!(asked.line, "POST /api/executions");
+    assert_eq!((&asked.body["dryRun"], &asked.body["startTimeExpiry"]), (&json!(true), &json!(1_700_000_000_000_i64)));
+}
+
+#[tokio::test]
 async fn a_pipeline_is_saved_on_the_revision_that_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("p.json");

@@ -124,6 +124,18 @@ async fn it_listens_beyond_this_machine_only_when_told_twice() {
 }
 
 #[tokio::test]
+async fn limits_that_are_none_stop_the_start_with_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, file) = (folder.path().join("data"), folder.path().join("limits.json"));
+    for (text, place) in [("{\"leaseMs\": 5}", "/leaseMs: must be"), ("{\n\"leaseMs\": }", "line 2"), ("{\"lease\": 5}", "lease")] {
+        std::fs::write(&file, text).unwrap();
+        let said = bare(&["serve", "--data", data.to_str().unwrap(), "--limits", file.to_str().unwrap()]).await;
+        assert!(said.code == 2 && said.err.contains("limits.json") && said.err.contains(place), "{said:?}");
+        assert!(!data.exists(), "nothing half-done is left behind");
+    }
+}
+
+#[tokio::test]
 async fn without_components_it_says_how_to_get_them() {
     let data = tempfile::tempdir().unwrap();
     let (folder, none) = (data.path().to_str().unwrap(), data.path().join("none"));

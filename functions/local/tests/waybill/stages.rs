@@ -85,3 +85,36 @@ async fn an_execution_is_cancelled_and_says_by_whom() {
     assert!(log.out.contains("admin sent"), "{}", log.out);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn an_execution_is_held_restarted_and_run_again_by_hand() {
+    let Some(components) = components() else { return };
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), &components).await;
+    prepare(&server, json!([{"refId": "1", "type": "manualJudgment", "name": "Check", "skippable": true}])).await;
+    let words = ["execution", "start", "--application", "flaskapp", "--pipeline", "p", "--start-by", "10m", "--json"];
+    let id = server.call(&words).await.fine().json()["execution"].as_str().unwrap().to_owned();
+    until(&server, &id, |detail| detail["stages"][0]["status"] == "SUSPENDED").await;
+    server.call(&["execution", "pause", &id, "--reason", "lunch"]).await.fine();
+    until(&server, &id, |detail| detail["status"] == "PAUSED").await;
+    let shown = server.call(&["execution", "show", &id]).await.fine();
+    assert!(shown.out.contains("paused       by admin since") && shown.out.contains(": lunch"), "{}", shown.out);
+    let listed = server.call(&["execution", "list", "flaskapp"]).await.fine();
+    assert!(listed.out.contains("PAUSED") && listed.out.contains("paused-by-user"), "{}", listed.out);
+    server.call(&["execution", "judge", &id, "stop"]).await.fine();
+    server.call(&["execution", "resume", &id]).await.fine();
+    let said = server.call(&["execution", "follow", &id]).await;
+    assert!(said.code == 1 && said.out.contains("judgment-stopped"), "{said:?}");
+    server.call(&["execution", "restart", &id, "1"]).await.fine();
+    until(&server, &id, |detail| detail["stages"][0]["attempt"] == 2 && detail["stages"][0]["status"] == "SUSPENDED").await;
+    server.call(&["execution", "skip", &id, "1", "--reason", "nobody is here"]).await.fine();
+    let said = server.call(&["execution", "follow", &id]).await.fine();
+    assert!(said.out.contains("skipped-by-user: skipped by admin: nobody is here"), "{}", said.out);
+    let shown = server.call(&["execution", "show", &id]).await.fine();
+    assert!(shown.out.contains("stage 1, which was TERMINAL, by admin") && shown.out.contains("attempt 2"), "{}", shown.out);
+    let refused = server.call(&["execution", "skip-window", &id, "1"]).await;
+    assert!(refused.code == 1 && refused.err.contains("execution-ended"), "{refused:?}");
+    let again = server.call(&["execution", "rerun", &id, "--json"]).await.fine().json();
+    server.call(&["execution", "cancel", again["execution"].as_str().unwrap()]).await.fine();
+    server.stop().await;
+}
