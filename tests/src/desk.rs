@@ -117,6 +117,17 @@ impl Desk {
         self.developer.follow(id, &format!("the execution to be {status}"), |detail| detail["status"] == status).await
     }
 
+    /// Follows an execution to its end. Whatever it came to, it says why, and so does each of its stages.
+    pub async fn ended(&self, id: &str) -> Value {
+        let detail = self.developer.ended(id).await;
+        let stages = detail["stages"].as_array().into_iter().flatten();
+        for one in stages.chain([&detail]) {
+            let plain = one["status"] == "SUCCEEDED";
+            assert!(plain || one["reason"]["code"].is_string(), "no status without a reason: {one:#}");
+        }
+        detail
+    }
+
     /// Waits for the child of a stage, and gives its id.
     pub async fn child(&self, id: &str, stage: &str) -> String {
         let named = |detail: &Value| stage_of(detail, stage)["progress"]["details"]["executionId"].is_string();

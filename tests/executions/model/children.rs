@@ -25,7 +25,7 @@ async fn a_child_is_started_waited_for_and_leaves_what_it_made() {
     let answer = json!({"judgmentStatus": "continue", "judgmentInput": "true"});
     let _ = desk.developer.stage_is(&child, "1", "SUSPENDED").await;
     let _ = desk.told(&child, "stages/1/signals/judgment", &answer).await;
-    let ended = desk.developer.ended(&id).await;
+    let ended = desk.ended(&id).await;
     assert_eq!(ended["status"], "SUCCEEDED", "{ended:#}");
     unfolded(&ended);
 }
@@ -50,7 +50,7 @@ async fn a_cancel_reaches_the_children_of_children() {
     let grandchild = desk.child(&child, "1").await;
     let _ = desk.developer.stage_is(&grandchild, "1", "SUSPENDED").await;
     let _ = desk.told(&id, "cancel", &json!({"reason": "wrong version"})).await;
-    let ended = desk.developer.ended(&id).await;
+    let ended = desk.ended(&id).await;
     assert_eq!((&ended["status"], &ended["reason"]["code"]), (&json!("CANCELED"), &json!("canceled-by-user")), "{ended:#}");
     assert_eq!(stage_of(&ended, "1")["status"], "CANCELED", "{ended:#}");
     for (one, parent) in [(&child, &id), (&grandchild, &child)] {
@@ -68,11 +68,11 @@ async fn a_child_that_is_cancelled_or_refused_ends_its_parent() {
     let id = desk.start("parent").await;
     let child = desk.child(&id, "1").await;
     let _ = desk.told(&child, "cancel", &json!({"reason": "not this one"})).await;
-    let ended = desk.developer.ended(&id).await;
+    let ended = desk.ended(&id).await;
     assert_eq!((&ended["status"], &ended["reason"]["code"]), (&json!("CANCELED"), &json!("stage-canceled")), "{ended:#}");
     let _ = desk.save("orphan", vec![run("1", &[], "nobody")]).await;
     let orphan = desk.start("orphan").await;
-    let ended = desk.developer.ended(&orphan).await;
+    let ended = desk.ended(&orphan).await;
     let failed = stage_of(&ended, "1");
     assert_eq!((&failed["status"], &failed["reason"]["code"]), (&json!("TERMINAL"), &json!("child-refused")), "{failed:#}");
     assert!(failed["reason"]["message"].as_str().unwrap().contains("nobody"), "{failed:#}");
@@ -83,7 +83,7 @@ async fn children_go_so_deep_and_no_deeper() {
     let desk = Desk::new().await;
     let _ = desk.save("itself", vec![run("1", &[], "itself")]).await;
     let id = desk.start("itself").await;
-    let ended = desk.developer.ended(&id).await;
+    let ended = desk.ended(&id).await;
     assert_eq!(ended["status"], "TERMINAL", "{ended:#}");
     let listed = desk.developer.all(&format!("/api/applications/{APPLICATION}/executions")).await;
     assert_eq!(listed.len(), 11, "the one that was started, and ten below it");
@@ -112,7 +112,7 @@ async fn a_child_in_a_queue_holds_its_parent_and_starts_in_its_turn() {
         desk.judged(child["id"].as_str().unwrap(), "1", "continue").await;
     }
     for id in [one, two] {
-        assert_eq!(desk.developer.ended(&id).await["status"], "SUCCEEDED");
+        assert_eq!(desk.ended(&id).await["status"], "SUCCEEDED");
     }
 }
 
@@ -126,7 +126,7 @@ async fn stages_that_unfold_check_everything_at_once() {
     });
     let _ = desk.save("p", vec![with(stage("1", &[], "checkPreconditions"), many)]).await;
     let id = desk.start_with("p", json!({"parameters": {"sure": "true"}})).await;
-    let ended = desk.developer.ended(&id).await;
+    let ended = desk.ended(&id).await;
     assert_eq!(ended["status"], "TERMINAL", "{ended:#}");
     let failed = stage_of(&ended, "1<3");
     assert_eq!((&failed["status"], &failed["reason"]["code"]), (&json!("TERMINAL"), &json!("precondition-not-met")), "{failed:#}");

@@ -28,7 +28,7 @@ async fn the_four_failure_choices() {
             let _ = desk.developer.stage_is(&id, "1", stage).await;
             desk.judged(&id, "other", "continue").await;
         }
-        let ended = desk.developer.ended(&id).await;
+        let ended = desk.ended(&id).await;
         assert_eq!((&ended["status"], &stage_of(&ended, "1")["status"]), (&json!(execution), &json!(stage)), "{name}: {ended:#}");
         assert_eq!(ended["reason"]["code"].as_str().unwrap_or_default(), code, "{name}: {ended:#}");
         assert_eq!(stage_of(&ended, "2")["status"], after, "{name}: {ended:#}");
@@ -53,7 +53,7 @@ async fn a_condition_skips_and_one_that_makes_no_sense_says_so() {
     ];
     let _ = desk.save("p", stages).await;
     let id = desk.start_with("p", json!({"parameters": {"production": "false", "testing": "TRUE"}})).await;
-    let ended = desk.developer.ended(&id).await;
+    let ended = desk.ended(&id).await;
     let of = |stage: &str| (stage_of(&ended, stage)["status"].as_str().unwrap(), stage_of(&ended, stage)["reason"]["code"].as_str());
     assert_eq!(of("no"), ("SKIPPED", Some("condition-false")), "{ended:#}");
     assert_eq!(of("yes"), ("SUCCEEDED", None), "{ended:#}");
@@ -62,7 +62,7 @@ async fn a_condition_skips_and_one_that_makes_no_sense_says_so() {
     assert_eq!(of("last"), ("SUCCEEDED", None), "SKIPPED lets pass: {ended:#}");
     let _ = desk.save("q", vec![check("1", &[], "parameters.nobody")]).await;
     let id = desk.start("q").await;
-    let ended = desk.developer.ended(&id).await;
+    let ended = desk.ended(&id).await;
     let part = stage_of(&ended, "1<1");
     assert_eq!((&part["status"], &part["reason"]["code"]), (&json!("TERMINAL"), &json!("expression-failed")), "{part:#}");
 }
@@ -85,7 +85,7 @@ async fn a_stages_time_runs_out() {
     assert_eq!(fine["reason"]["code"], "stage-timed-out", "{fine:#}");
     let _ = desk.judge(&id, "plain", "continue").await.refused(409, "stage-not-waiting");
     desk.judged(&id, "other", "continue").await;
-    assert_eq!(desk.developer.ended(&id).await["status"], "SUCCEEDED");
+    assert_eq!(desk.ended(&id).await["status"], "SUCCEEDED");
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn a_dry_run_runs_what_changes_nothing() {
     let left_out = desk.developer.stage_is(&id, "1", "SUCCEEDED").await;
     assert_eq!(left_out["reason"]["code"], "dry-run", "{left_out:#}");
     desk.judged(&id, "2", "continue").await;
-    let ended = desk.developer.ended(&id).await;
+    let ended = desk.ended(&id).await;
     assert_eq!((&ended["status"], &ended["dryRun"]), (&json!("SUCCEEDED"), &json!(true)), "{ended:#}");
     let child = stage_of(&ended, "4")["progress"]["details"]["executionId"].as_str().map(str::to_owned);
     let child = child.unwrap_or_else(|| panic!("the stage names its child: {ended:#}"));
@@ -116,7 +116,7 @@ async fn an_order_takes_a_dry_run_and_an_expiry_too() {
     let orders = format!("/api/projects/{}/orders", tests::documents::PROJECT);
     let body = json!({"application": "flaskapp", "pipeline": "p", "dryRun": true, "startTimeExpiry": "99999999999999"});
     let made = desk.developer.post(&orders, &body).await.is(201);
-    let ended = desk.developer.ended(made["execution"].as_str().unwrap()).await;
+    let ended = desk.ended(made["execution"].as_str().unwrap()).await;
     assert_eq!(
         (&ended["status"], &ended["dryRun"], &ended["startByMs"]),
         (&json!("SUCCEEDED"), &json!(true), &json!(99_999_999_999_999_u64))
@@ -124,6 +124,6 @@ async fn an_order_takes_a_dry_run_and_an_expiry_too() {
     let mut late = body;
     late["startTimeExpiry"] = json!(0);
     let made = desk.developer.post(&orders, &late).await.is(201);
-    let ended = desk.developer.ended(made["execution"].as_str().unwrap()).await;
+    let ended = desk.ended(made["execution"].as_str().unwrap()).await;
     assert_eq!((&ended["status"], &ended["reason"]["code"]), (&json!("CANCELED"), &json!("start-time-expired")), "{ended:#}");
 }

@@ -42,7 +42,7 @@ async fn an_answer_that_comes_beside_the_end_gets_its_verdict() {
     let _ = desk.developer.stage_is(&id, "1", "SUSPENDED").await;
     let nothing = json!({});
     let (cancel, answer) = tokio::join!(desk.tell(&id, "cancel", &nothing), desk.judge(&id, "1", "continue"));
-    let ended = desk.developer.ended(&id).await;
+    let ended = desk.ended(&id).await;
     assert!(["CANCELED", "SUCCEEDED"].contains(&ended["status"].as_str().unwrap()), "{ended:#}");
     for told in [cancel, answer].into_iter().filter(|told| told.status == 202) {
         let verdict = desk.verdict(&id, told.body["event"].as_str().unwrap()).await;

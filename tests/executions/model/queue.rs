@@ -37,7 +37,7 @@ async fn of_simultaneous_starts_one_runs_and_the_others_wait_in_order() {
     assert_eq!((running.len(), waiting.iter().map(|(position, _)| *position).collect::<Vec<_>>()), (1, vec![1, 2, 3]));
     for id in running.into_iter().chain(waiting.into_iter().map(|(_, id)| id)) {
         desk.judged(&id, "1", "continue").await;
-        assert_eq!(desk.developer.ended(&id).await["status"], "SUCCEEDED");
+        assert_eq!(desk.ended(&id).await["status"], "SUCCEEDED");
     }
 }
 
@@ -51,13 +51,13 @@ async fn without_keeping_the_newest_runs_and_is_named_by_those_it_superseded() {
     desk.judged(&first, "1", "continue").await;
     let _ = desk.is(&newest, "RUNNING").await;
     for id in [&second, &third] {
-        let ended = desk.developer.ended(id).await;
+        let ended = desk.ended(id).await;
         assert_eq!((&ended["status"], &ended["reason"]["code"]), (&json!("CANCELED"), &json!("superseded")), "{ended:#}");
         assert_eq!(ended["reason"]["data"]["by"], json!(newest), "{ended:#}");
         assert!(ended["reason"]["message"].as_str().unwrap().contains(&newest), "{ended:#}");
     }
     desk.judged(&newest, "1", "continue").await;
-    assert_eq!(desk.developer.ended(&newest).await["status"], "SUCCEEDED");
+    assert_eq!(desk.ended(&newest).await["status"], "SUCCEEDED");
 }
 
 #[tokio::test]
@@ -74,14 +74,14 @@ async fn several_slots_a_cancelled_waiter_and_a_paused_holder() {
     let _ = desk.is(&first, "PAUSED").await;
     assert_eq!(now(&desk, &third).await["reason"]["code"], "waiting-for-slot", "a paused execution keeps its slot");
     let _ = desk.told(&third, "cancel", &json!({"reason": "not needed"})).await;
-    let ended = desk.developer.ended(&third).await;
+    let ended = desk.ended(&third).await;
     assert_eq!((&ended["status"], &ended["reason"]["code"]), (&json!("CANCELED"), &json!("canceled-by-user")), "{ended:#}");
     desk.judged(&second, "1", "continue").await;
     let _ = desk.developer.stage_is(&fourth, "1", "SUSPENDED").await;
     let _ = desk.told(&first, "resume", &json!({})).await;
     for id in [&first, &fourth] {
         desk.judged(id, "1", "continue").await;
-        assert_eq!(desk.developer.ended(id).await["status"], "SUCCEEDED");
+        assert_eq!(desk.ended(id).await["status"], "SUCCEEDED");
     }
 }
 
@@ -93,7 +93,7 @@ async fn a_start_may_expire_and_a_queue_may_be_full() {
     let soon = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() + 700;
     let waits = desk.start_with("p", json!({"startTimeExpiry": soon.to_string()})).await;
     let _ = desk.ask("p", json!({})).await.refused(409, "queue-full");
-    let ended = desk.developer.ended(&waits).await;
+    let ended = desk.ended(&waits).await;
     assert_eq!((&ended["status"], &ended["reason"]["code"]), (&json!("CANCELED"), &json!("start-time-expired")), "{ended:#}");
     assert_eq!(ended["startByMs"].as_u64().map(u128::from), Some(soon), "{ended:#}");
     let place = desk.start("p").await;
@@ -101,7 +101,7 @@ async fn a_start_may_expire_and_a_queue_may_be_full() {
     desk.judged(&first, "1", "continue").await;
     desk.judged(&place, "1", "continue").await;
     let late = desk.start_with("p", json!({"startTimeExpiry": 7})).await;
-    assert_eq!(desk.developer.ended(&late).await["reason"]["code"], "start-time-expired");
+    assert_eq!(desk.ended(&late).await["reason"]["code"], "start-time-expired");
     for wrong in [json!("soon"), json!(-1), json!(1.5), json!(true)] {
         let _ = desk.ask("p", json!({"startTimeExpiry": wrong})).await.invalid("/startTimeExpiry", "type-differs");
     }

@@ -21,7 +21,7 @@ async fn one_stage_too_many() {
     }
     let _ = desk.save("p", stages(200)).await;
     let id = desk.start_with("p", json!({"dryRun": true})).await;
-    assert_eq!(desk.developer.ended(&id).await["status"], "SUCCEEDED");
+    assert_eq!(desk.ended(&id).await["status"], "SUCCEEDED");
 }
 
 /// Stages that unfold into 32 each, one after the other, beside others: 500 stages are all that an execution runs.
@@ -37,7 +37,7 @@ async fn one_stage_run_too_many() {
     }
     let _ = desk.save("p", stages).await;
     let id = desk.start("p").await;
-    let ended = desk.developer.ended(&id).await;
+    let ended = desk.ended(&id).await;
     assert_eq!(ended["status"], "TERMINAL", "{}", ended["reason"]);
     let runs = ended["stages"].as_array().unwrap();
     assert_eq!(runs.len(), 500, "20 of the pipeline, and what fits beside them: 15 times 32");
@@ -59,7 +59,7 @@ async fn forty_levels_of_joins() {
     }
     let _ = desk.save("p", stages).await;
     let id = desk.start("p").await;
-    let ended = desk.developer.ended(&id).await;
+    let ended = desk.ended(&id).await;
     assert_eq!(ended["status"], "SUCCEEDED", "{}", ended["reason"]);
     let time = |stage: &Value, key: &str| stage[key].as_u64().unwrap();
     let stages = ended["stages"].as_array().unwrap();
@@ -87,7 +87,7 @@ async fn a_context_that_is_too_large() {
     assert!(said.contains("262144"), "the limit is named: {said}");
     assert_eq!(executions(&desk).await, 0, "nothing half-done is left");
     let id = desk.start_with("p", json!({"parameters": {"text": "x".repeat(250_000)}})).await;
-    assert_eq!(desk.developer.ended(&id).await["status"], "SUCCEEDED");
+    assert_eq!(desk.ended(&id).await["status"], "SUCCEEDED");
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn too_many_parts() {
     let one = json!({"type": "expression", "context": {"expression": "true"}});
     let _ = desk.save("p", vec![with(stage("1", &[], "checkPreconditions"), json!({"preconditions": vec![one; 33]}))]).await;
     let id = desk.start("p").await;
-    let ended = desk.developer.ended(&id).await;
+    let ended = desk.ended(&id).await;
     let reason = &ended["stages"][0]["reason"];
     assert_eq!(reason["code"], "invalid-stage-settings", "{reason:#}");
     assert!(reason["message"].as_str().unwrap().contains("33"), "{reason:#}");

@@ -27,7 +27,7 @@ async fn a_paused_execution_takes_answers_and_acts_on_them_when_it_goes_on() {
     let held = desk.developer.get(&format!("/api/executions/{id}")).await.ok();
     assert_eq!((&held["status"], &stage_of(&held, "2")["status"]), (&json!("PAUSED"), &json!("NOT_STARTED")), "{held:#}");
     let _ = desk.told(&id, "resume", &json!({})).await;
-    let ended = desk.developer.ended(&id).await;
+    let ended = desk.ended(&id).await;
     assert_eq!((&ended["status"], &ended["paused"]), (&json!("SUCCEEDED"), &Value::Null), "{ended:#}");
     assert_eq!(ended["may"]["resume"]["code"], "execution-not-paused", "{ended:#}");
 }
@@ -41,7 +41,7 @@ async fn what_has_ended_takes_nothing_and_what_is_unknown_is_not_found() {
     let key = [("idempotency-key", "once")];
     let path = format!("/api/executions/{id}/cancel");
     let first = desk.developer.post_with(&path, &key, &json!({"reason": "a mistake"})).await.is(202);
-    let ended = desk.developer.ended(&id).await;
+    let ended = desk.ended(&id).await;
     assert_eq!((&ended["status"], &ended["cancel"]), (&json!("CANCELED"), &json!({"by": "dana", "reason": "a mistake"})), "{ended:#}");
     for (what, code) in [
         ("cancel", "execution-ended"),
@@ -133,7 +133,7 @@ async fn stages_are_skipped_at_once_or_when_their_turn_comes() {
     assert_eq!(last["may"]["skip"]["code"], "stage-not-skippable", "{last:#}");
     let _ = desk.tell(&id, "stages/live/skip", &json!({})).await.refused(409, "stage-ended");
     desk.judged(&id, "never", "continue").await;
-    assert_eq!(desk.developer.ended(&id).await["status"], "SUCCEEDED", "a skipped stage lets pass");
+    assert_eq!(desk.ended(&id).await["status"], "SUCCEEDED", "a skipped stage lets pass");
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn a_wait_is_shortened_by_its_own_signal() {
     let id = desk.start("p").await;
     let _ = desk.developer.stage_is(&id, "1", "SUSPENDED").await;
     let _ = desk.told(&id, "stages/1/signals/skip-wait", &json!({})).await;
-    let ended = desk.developer.ended(&id).await;
+    let ended = desk.ended(&id).await;
     let detail = desk.developer.get(&format!("/api/executions/{id}/stages/1")).await.ok();
     assert_eq!((&ended["status"], &detail["outputs"]["skippedBy"]), (&json!("SUCCEEDED"), &json!("dana")), "{detail:#}");
 }

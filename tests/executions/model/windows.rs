@@ -50,7 +50,7 @@ async fn a_window_in_the_pipelines_zone_is_waited_for_until_somebody_skips_it() 
     assert_eq!(stage["may"]["skip-window"]["allowed"], true, "{stage:#}");
     let _ = desk.tell(&id, "stages/2/skip-window", &json!({})).await.refused(409, "stage-not-waiting");
     let event = desk.told(&id, "stages/1/skip-window", &json!({})).await;
-    let ended = desk.developer.ended(&id).await;
+    let ended = desk.ended(&id).await;
     assert_eq!(ended["status"], "SUCCEEDED", "{ended:#}");
     assert_eq!(desk.verdict(&id, &event).await, "applied");
     assert_eq!(stage_of(&ended, "1")["may"]["skip-window"]["allowed"], false, "{ended:#}");
@@ -66,7 +66,7 @@ async fn the_servers_zone_is_named_where_it_counts_and_a_cancel_ends_the_wait() 
     assert_eq!((&reason["data"]["timeZone"], &reason["data"]["timeZoneOf"]), (&json!("Europe/Berlin"), &json!("server")), "{reason:#}");
     assert!(reason["message"].as_str().unwrap().contains("Europe/Berlin"), "the server's default is printed: {reason:#}");
     let _ = desk.told(&id, "cancel", &json!({"reason": "no"})).await;
-    assert_eq!(desk.developer.ended(&id).await["status"], "CANCELED");
+    assert_eq!(desk.ended(&id).await["status"], "CANCELED");
 }
 
 #[tokio::test]
@@ -79,10 +79,10 @@ async fn jitter_delays_within_the_window_but_not_what_people_start() {
     let left = stage["reason"]["data"]["until"].as_u64().unwrap().saturating_sub(now_ms());
     assert!((300_000..=600_000).contains(&left), "{left} ms");
     let _ = desk.told(&id, "stages/1/skip-window", &json!({})).await;
-    assert_eq!(desk.developer.ended(&id).await["status"], "SUCCEEDED");
+    assert_eq!(desk.ended(&id).await["status"], "SUCCEEDED");
     let _ = desk.save("p", vec![restricted(&jitter(true))]).await;
     let id = desk.start("p").await;
-    assert_eq!(desk.developer.ended(&id).await["status"], "SUCCEEDED");
+    assert_eq!(desk.ended(&id).await["status"], "SUCCEEDED");
 }
 
 #[tokio::test]
