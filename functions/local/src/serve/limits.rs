@@ -81,6 +81,14 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_tells_the_defaults() {
+        let readme = include_str!("../../../../README.md");
+        let block = readme.split("```json").find(|block| block.contains("\"timeZone\": \"UTC\"")).unwrap();
+        let told: Value = serde_json::from_str(block.split("```").next().unwrap()).unwrap();
+        assert_eq!(told, serde_json::to_value(Limits::default()).unwrap());
+    }
+
+    #[test]
     fn the_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("limits.json");
