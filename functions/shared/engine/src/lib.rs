@@ -9,11 +9,13 @@ mod event;
 pub mod invariants;
 mod on;
 pub mod planted;
+mod runs;
 mod state;
 mod wanted;
 
 pub use ending::given_up;
 pub use event::{Cancel, Event, Outcome, Refusal, Verdict, Wake};
+pub use runs::Runs;
 pub use state::{
     Call, Done, Ending, Execution, Graph, InvalidGraph, Limits, Live, Node, Parent, Pause, Phase, RunState, STAGE_RUNS_MAX, StageRun,
     Stopping, WindowPass,

@@ -2,6 +2,7 @@
 //! outputs of stages are elsewhere; the engine sees values and verdicts only.
 
 use crate::event::{Cancel, Wake};
+use crate::runs::Runs;
 use model::Millis;
 use model::component::Part;
 use model::id::{ExecutionId, RefId};
@@ -238,7 +239,7 @@ pub struct Execution {
     /// When it ended.
     pub ended_ms: Option<Millis>,
     /// The stage runs, one a node.
-    pub runs: Vec<StageRun>,
+    pub runs: Runs,
     /// The graph; from the plan, never stored here.
     #[serde(skip)]
     pub graph: Arc<Graph>,
@@ -483,7 +484,7 @@ impl Execution {
     /// A fresh execution of a graph.
     #[must_use]
     pub fn new(id: ExecutionId, graph: Arc<Graph>, created_ms: Millis) -> Self {
-        let runs = graph.nodes().iter().map(|_| StageRun::new()).collect();
+        let runs = Runs::fresh(graph.nodes().len());
         Self {
             id,
             version: 0,

@@ -25,6 +25,7 @@ use model::status::Status;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Longest hold of a follower.
 pub const HOLD_MS_MAX: Millis = 25_000;
@@ -174,7 +175,7 @@ pub struct StageDetail {
 struct Loaded {
     meta: Meta,
     plan: Plan,
-    stages: Vec<StageData>,
+    stages: Vec<Arc<StageData>>,
     application: Application,
 }
 

@@ -68,7 +68,7 @@ pub(super) async fn ended(
         let correlation = start::child_correlation(parent, parent.attempt + 1, &plan.pipeline);
         writes.push(Write::Put(start::correlate(&correlation, &id, &[], now)?, vec![]));
     }
-    writes.extend(views(ports.table, &next, ports.limits.kept_ms).await?);
+    writes.extend(views(ports.table, &next, Some(plan), ports.limits.kept_ms).await?);
     match ports.table.transact(Transaction::of(writes)).await {
         Ok(()) => {
             ports.queue.hint(Hint::Execution { id }, 0).await;

@@ -142,6 +142,16 @@ pub struct StageData {
     pub message: String,
 }
 
+impl StageData {
+    /// The blobs that hold what it left.
+    pub fn digests(&self) -> impl Iterator<Item = &str> {
+        [&self.outputs, &self.context].into_iter().filter_map(|kept| match kept {
+            Kept::Blob(digest) => Some(digest.as_str()),
+            Kept::Nothing | Kept::Inline(_) => None,
+        })
+    }
+}
+
 impl Record for StageData {
     const SHAPE: &'static str = "stage-run";
 }

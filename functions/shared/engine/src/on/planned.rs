@@ -2,7 +2,7 @@
 
 use crate::ending;
 use crate::event::Wake;
-use crate::state::{Call, Execution, Node, Parent, Phase, StageRun};
+use crate::state::{Call, Execution, Node, Parent, Phase};
 use model::Millis;
 use model::component::Part;
 use model::reason::{Reason, ReasonCode};
@@ -22,7 +22,7 @@ pub(crate) fn apply(execution: &mut Execution, run: usize, part: Part, nodes: &[
         Err(error) => return failed(execution, run, part, Reason::new(ReasonCode::PlanningFailed, error.to_string(), now), now),
     };
     execution.graph = Arc::new(graph);
-    execution.runs.extend(nodes.iter().map(|_| StageRun::new()));
+    execution.runs.grow(nodes.len());
     if let Some((seq, live)) = execution.live_of(run) {
         *seq += 1;
         live.phase = Phase::Children { part };

@@ -91,8 +91,12 @@ impl Watch {
         self.runs[run].timed_out.contains(&stage)
     }
 
-    fn stages(&self, run: usize) -> &[StageRun] {
-        self.runs[run].meta.as_ref().map_or(&[], |meta| &meta.execution.runs)
+    fn stages(&self, run: usize) -> impl Iterator<Item = &StageRun> {
+        self.runs[run].meta.iter().flat_map(|meta| meta.execution.runs.iter())
+    }
+
+    fn stage(&self, run: usize, stage: usize) -> Option<&StageRun> {
+        self.runs[run].meta.as_ref()?.execution.run(stage)
     }
 }
 
@@ -123,13 +127,13 @@ pub(crate) fn gate_is_open(state: &State, run: usize, gate: usize) -> bool {
             || waits_in_vain(state, run, at, stage)
             || waits()
     };
-    state.watch.stages(run).iter().enumerate().all(rests)
+    state.watch.stages(run).enumerate().all(rests)
 }
 
 /// Whether nothing of the execution can move by itself.
 pub(crate) fn is_still(state: &State, run: usize) -> bool {
     let stages = state.watch.stages(run);
-    let mut live = stages.iter().enumerate().filter(|(_, stage)| stage.live().is_some()).peekable();
+    let mut live = stages.enumerate().filter(|(_, stage)| stage.live().is_some()).peekable();
     live.peek().is_some() && live.all(|(at, stage)| waits_in_vain(state, run, at, stage))
 }
 
@@ -161,7 +165,7 @@ pub(crate) fn step_begins(state: &mut State, step: StepId, wake: &Wake) {
     if *wake == Wake::TimedOut {
         state.watch.runs[run].timed_out.insert(stage);
     }
-    let Some(is) = state.watch.stages(run).get(stage) else { return };
+    let Some(is) = state.watch.stage(run, stage) else { return };
     let ahead = (attempt, seq) > (is.attempt, is.seq)
         || ((attempt, seq) == (is.attempt, is.seq) && !is.status().is_complete() && reached(is).is_none_or(|reached| reached < retry));
     if ahead {
@@ -174,7 +178,7 @@ pub(crate) fn step_begins(state: &mut State, step: StepId, wake: &Wake) {
 /// overtaken.
 pub(crate) fn effect_is_sent(state: &mut State, effect: Effect, rests_on_a_read: bool) {
     let StepId { run, stage, attempt, seq, retry } = effect.step;
-    let Some(is) = state.watch.stages(run).get(stage) else { return };
+    let Some(is) = state.watch.stage(run, stage) else { return };
     let wants = wanted(is).map(|(attempt, seq, retry, _)| (attempt, seq, retry));
     if wants == Some((attempt, seq, retry)) {
         return;

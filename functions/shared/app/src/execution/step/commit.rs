@@ -7,13 +7,14 @@ use crate::execution::inbox::done;
 use crate::execution::keys;
 use crate::execution::plan::Plan;
 use crate::execution::retention::listed;
-use crate::execution::start::{meta_item, order_row};
+use crate::execution::start::{meta_item, order_row, summaries};
 use crate::execution::stored::{LogEntry, Meta, OrderRow, Summary, Transition};
 use crate::ports::{Change, Condition, ITEMS_A_COMMIT_MAX, Table, TransactError, Transaction, Write};
 use crate::record::{encode, item, load};
 use engine::{Execution, RunState};
 use model::Millis;
 use serde_json::json;
+use std::sync::Arc;
 
 /// Log lines of one commit beyond this many bytes go to a blob.
 const LOG_INLINE_BYTES_MAX: usize = 64 << 10;
@@ -106,9 +107,9 @@ impl Held {
         let mut writes = vec![Write::Put(put, vec![Condition::Revision(self.revision)])];
         writes.extend(foreign);
         for run in &self.dirty {
-            if let Some(data) = self.stages.get_mut(*run) {
+            if let Some(data) = self.stages.get_mut(*run).map(Arc::make_mut) {
                 data.attempt = meta.execution.run(*run).map_or(1, |stage| stage.attempt);
-                writes.push(Write::Put(item(keys::stage(&self.id, *run), data)?, vec![]));
+                writes.push(Write::Put(item(keys::stage(&self.id, *run), &*data)?, vec![]));
             }
         }
         writes.push(Write::Put(item(keys::log(&self.id, meta.execution.version), &log)?, vec![]));
@@ -119,7 +120,7 @@ impl Held {
             }
         }
         if (self.before.status, &self.before.reason) != (meta.execution.status, &meta.execution.reason) {
-            writes.extend(views(self.ports.table.as_ref(), meta, self.ports.limits.kept_ms).await?);
+            writes.extend(views(self.ports.table.as_ref(), meta, Some(&self.plan), self.ports.limits.kept_ms).await?);
         }
         debug_assert!(writes.len() <= ITEMS_A_COMMIT_MAX, "a commit of {} items", writes.len());
         let room = ITEMS_A_COMMIT_MAX.saturating_sub(writes.len());
@@ -181,7 +182,8 @@ impl Held {
 
 /// Keeps META within an item: reasons of stages lose their data, and long ones their tails. LOG has them in full.
 fn shorten(execution: &mut Execution) {
-    for run in &mut execution.runs {
+    for position in 0..execution.runs.len() {
+        let Some(run) = execution.runs.get_mut(position) else { continue };
         let reason = match &mut run.state {
             RunState::Done(done) => done.reason.as_mut(),
             RunState::Live(live) => live.reason.as_mut(),
@@ -210,12 +212,20 @@ pub(super) fn transitions(before: &Execution, after: &Execution, plan: Option<&P
     list
 }
 
-/// The rows that lists show, with the execution's status as it is now.
-pub(in crate::execution) async fn views(table: &dyn Table, meta: &Meta, kept_ms: Millis) -> Result<Vec<Write>, AppError> {
+/// The rows that lists show, with the execution's status as it is now. Without its plan they are read and changed.
+pub(in crate::execution) async fn views(
+    table: &dyn Table,
+    meta: &Meta,
+    plan: Option<&Plan>,
+    kept_ms: Millis,
+) -> Result<Vec<Write>, AppError> {
     let execution = &meta.execution;
     let mut writes = Vec::new();
+    for (key, row) in plan.map(|plan| summaries(meta, plan)).unwrap_or_default() {
+        writes.push(Write::Put(listed(key, &row, kept_ms)?, vec![]));
+    }
     let lists = [keys::of_pipeline(&meta.pipeline, &execution.id), keys::of_application(&meta.application.key(), &execution.id)];
-    for key in lists {
+    for key in lists.into_iter().filter(|_| plan.is_none()) {
         if let Some((mut row, _)) = load::<Summary>(table, &key).await? {
             row.status = execution.status;
             row.reason.clone_from(&execution.reason);

@@ -45,7 +45,7 @@ pub(crate) struct Held {
     /// META's revision in the store.
     pub(crate) revision: u64,
     pub(crate) plan: Arc<Plan>,
-    pub(crate) stages: Vec<StageData>,
+    pub(crate) stages: Vec<Arc<StageData>>,
     /// True while this worker is still the one.
     pub(crate) current: Arc<AtomicBool>,
     /// What changed since the last commit.
@@ -143,6 +143,11 @@ impl Held {
             self.changed |= decision.changed;
             self.meta.execution = decision.execution;
         }
+    }
+
+    /// What a stage run holds, to be changed.
+    pub(crate) fn data_mut(&mut self, run: usize) -> Option<&mut StageData> {
+        self.stages.get_mut(run).map(Arc::make_mut)
     }
 
     /// What a stage can see, gathered once an attempt.
@@ -244,7 +249,7 @@ impl Held {
                     if before.run(at).is_some_and(|was| was.attempt != stage.attempt)
                         && let Some(data) = self.stages.get_mut(at)
                     {
-                        *data = StageData::default();
+                        *data = Arc::default();
                     }
                 }
             }
@@ -255,7 +260,7 @@ impl Held {
 
     fn remember_answer(&mut self, inbound: &Inbound) {
         let Outside::Signal { run, name, body, .. } = &inbound.what else { return };
-        if let Some(data) = self.stages.get_mut(*run) {
+        if let Some(data) = self.data_mut(*run) {
             let body = serde_json::from_str(body).unwrap_or(Value::Null);
             data.answers.push(Answer { signal: name.clone(), by: inbound.sender.clone(), at: inbound.at, body });
             data.signals.clear();
@@ -340,8 +345,8 @@ pub(in crate::execution) async fn load_stages(
     table: &dyn Table,
     execution: &engine::Execution,
     count: usize,
-) -> Result<Vec<StageData>, AppError> {
-    let mut stages = vec![StageData::default(); count];
+) -> Result<Vec<Arc<StageData>>, AppError> {
+    let mut stages = vec![Arc::default(); count];
     let mut query = Query::prefix(keys::partition(&execution.id), "ST#", STAGES_PAGE);
     loop {
         let page = table.query(&query).await?;
@@ -350,7 +355,7 @@ pub(in crate::execution) async fn load_stages(
             let data: StageData = decode(&item.body)?;
             let current = execution.run(run).is_some_and(|stage| stage.attempt == data.attempt.max(1));
             if let Some(slot) = stages.get_mut(run).filter(|_| current) {
-                *slot = data;
+                *slot = Arc::new(data);
             }
         }
         match page.next {

@@ -37,7 +37,7 @@ pub(crate) async fn take(
 
 async fn reported(held: &mut Held, run: usize, attempt: u32, report: StepReport, now: Millis) -> Result<Outcome, AppError> {
     say(held, run, attempt, report.log, report.log_dropped);
-    if let Some(data) = held.stages.get_mut(run) {
+    if let Some(data) = held.data_mut(run) {
         if let Some(checkpoint) = report.checkpoint {
             data.checkpoint = Some(checkpoint);
         }
@@ -49,7 +49,7 @@ async fn reported(held: &mut Held, run: usize, attempt: u32, report: StepReport,
     }
     match report.end {
         StepEnd::Running { poll_after_ms, watch } => {
-            if let Some(data) = held.stages.get_mut(run) {
+            if let Some(data) = held.data_mut(run) {
                 data.watch = watch;
             }
             Ok(Outcome::Running { poll_after_ms: u64::from(poll_after_ms) })
@@ -57,7 +57,7 @@ async fn reported(held: &mut Held, run: usize, attempt: u32, report: StepReport,
         StepEnd::Yielded => Ok(Outcome::Yielded),
         StepEnd::Suspended { any_of, until_ms } => {
             let outcome = suspended(&any_of, until_ms, now);
-            if let Some(data) = held.stages.get_mut(run) {
+            if let Some(data) = held.data_mut(run) {
                 data.signals = any_of;
             }
             Ok(outcome)
@@ -116,7 +116,7 @@ async fn failed(held: &mut Held, run: usize, attempt: u32, failure: StepFailure,
         Some(results) => leave(held, run, results).await?,
         None => {}
     }
-    if let Some(data) = held.stages.get_mut(run) {
+    if let Some(data) = held.data_mut(run) {
         let details = failure.details.clone().or_else(|| data.progress.as_ref().and_then(|p| p.details.clone()));
         data.progress = Some(Progress { message: failure.message.clone(), percent: None, details, at: now });
     }
@@ -147,7 +147,7 @@ async fn leave(held: &mut Held, run: usize, results: StepResults) -> Result<(), 
     let blobs = held.ports.blobs.clone();
     let outputs = keep(blobs.as_ref(), Value::Object(object(&results.outputs))).await?;
     let context = keep(blobs.as_ref(), Value::Object(object(&results.context))).await?;
-    if let Some(data) = held.stages.get_mut(run) {
+    if let Some(data) = held.data_mut(run) {
         data.outputs = outputs;
         data.context = context;
         data.artifacts = results.artifacts;

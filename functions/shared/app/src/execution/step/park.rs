@@ -38,7 +38,7 @@ pub(super) async fn park(
         let mut writes = vec![Write::Put(meta_item(&ended)?, vec![Condition::Revision(revision)])];
         writes.push(Write::Put(item(keys::log(&ended.execution.id, ended.execution.version), &log)?, vec![]));
         writes.extend(foreign.writes);
-        writes.extend(views(ports.table.as_ref(), &ended, ports.limits.kept_ms).await?);
+        writes.extend(views(ports.table.as_ref(), &ended, plan, ports.limits.kept_ms).await?);
         match ports.table.transact(Transaction::of(writes)).await {
             Ok(()) => {
                 for hint in foreign.hints {

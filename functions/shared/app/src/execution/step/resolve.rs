@@ -132,7 +132,7 @@ impl Held {
             Err(fault) => return Ok(Verdict::Fail(Reason::new(ReasonCode::PluginFault, fault.to_string(), now))),
         }
         let kept = keep(self.ports.blobs.as_ref(), settings).await?;
-        if let Some(data) = self.stages.get_mut(run) {
+        if let Some(data) = self.data_mut(run) {
             data.settings = kept;
             self.dirty.insert(run);
         }
