@@ -77,7 +77,7 @@ impl Held {
     fn committed(&mut self, meta: Meta, ended: bool) {
         self.revision += 1;
         self.meta = meta;
-        self.before = self.meta.execution.clone();
+        self.saved = self.meta.clone();
         self.changed = false;
         self.grown = false;
         self.subscribe.clear();
@@ -119,7 +119,7 @@ impl Held {
                 writes.push(done(&self.id, inbound, vec![])?);
             }
         }
-        if (self.before.status, &self.before.reason) != (meta.execution.status, &meta.execution.reason) {
+        if (self.saved.execution.status, &self.saved.execution.reason) != (meta.execution.status, &meta.execution.reason) {
             writes.extend(views(self.ports.table.as_ref(), meta, Some(&self.plan), self.ports.limits.kept_ms).await?);
         }
         debug_assert!(writes.len() <= ITEMS_A_COMMIT_MAX, "a commit of {} items", writes.len());
@@ -132,7 +132,7 @@ impl Held {
         let mut log = std::mem::take(&mut self.log);
         log.version = meta.execution.version;
         log.at = now;
-        log.transitions = transitions(&self.before, &meta.execution, Some(&self.plan));
+        log.transitions = transitions(&self.saved.execution, &meta.execution, Some(&self.plan));
         let bytes = encode(&log)?;
         if bytes.len() > LOG_INLINE_BYTES_MAX {
             let lines = serde_json::to_vec(&log.lines).map_err(|error| AppError::Damaged(error.to_string()))?;

@@ -36,7 +36,7 @@ impl Held {
         let mut waits = Vec::new();
         for (run, stage) in self.meta.execution.runs.iter().enumerate() {
             let Some(Phase::Suspended { signals, .. }) = stage.live().map(|live| &live.phase) else { continue };
-            if self.before.run(run).is_some_and(|was| was.attempt == stage.attempt && was.state == stage.state) {
+            if self.saved.execution.run(run).is_some_and(|was| was.attempt == stage.attempt && was.state == stage.state) {
                 continue;
             }
             let children = signals.iter().filter_map(|signal| ExecutionId::parse(signal.strip_prefix("execution:")?).ok());
@@ -60,7 +60,7 @@ impl Held {
     pub(super) async fn foreign(&self, meta: &Meta, now: Millis) -> Result<Foreign, AppError> {
         let mut foreign = Foreign::default();
         self.subscribe_to(meta, &mut foreign).await?;
-        let ends = meta.execution.status.is_complete() && !self.before.status.is_complete();
+        let ends = meta.execution.status.is_complete() && !self.saved.execution.status.is_complete();
         if ends {
             // Whom it superseded is told afterwards: an end has enough to write.
             foreign.at_end(self.ports.table.as_ref(), meta, now).await?;

@@ -58,8 +58,8 @@ pub(crate) struct Held {
     pub(crate) forget: Vec<crate::ports::Key>,
     /// Where traces of steps under way are.
     pub(crate) traces: super::journal::Traces,
-    /// The execution as it was committed last.
-    pub(crate) before: engine::Execution,
+    /// META as it was written last.
+    pub(crate) saved: Meta,
     /// The plan grew since the last commit.
     pub(crate) grown: bool,
     /// What stages can see, by stage run and attempt: nothing upstream of a live stage changes.
@@ -113,8 +113,8 @@ impl Held {
             Err(other) => return Err(other.into()),
         }
         let stages = load_stages(ports.table.as_ref(), &meta.execution, plan.stages.len()).await?;
-        let before = meta.execution.clone();
-        let inherited = wanted(&before).iter().filter_map(step_key).collect();
+        let saved = meta.clone();
+        let inherited = wanted(&saved.execution).iter().filter_map(step_key).collect();
         Ok(Taken::Mine(Box::new(Self {
             ports: ports.clone(),
             id: id.clone(),
@@ -129,7 +129,7 @@ impl Held {
             consumed: Vec::new(),
             forget: Vec::new(),
             traces: super::journal::Traces::default(),
-            before,
+            saved,
             grown: false,
             scopes: BTreeMap::new(),
             inherited,
@@ -285,10 +285,11 @@ impl Held {
         if self.meta.lease_until_ms.saturating_sub(now) > self.ports.limits.lease_ms / 2 {
             return Ok(());
         }
-        let mut meta = Meta { execution: self.before.clone(), ..self.meta.clone() };
-        meta.lease_until_ms = now + self.ports.limits.lease_ms;
+        let lease_until_ms = now + self.ports.limits.lease_ms;
+        let meta = Meta { lease_until_ms, ..self.saved.clone() };
         self.write_meta(&meta).await?;
-        self.meta.lease_until_ms = meta.lease_until_ms;
+        self.meta.lease_until_ms = lease_until_ms;
+        self.saved = meta;
         Ok(())
     }
 
@@ -307,6 +308,22 @@ impl Held {
         }
         let query = Query::prefix(keys::partition(&self.id), "EVT#", 1);
         Ok(self.ports.table.query(&query).await?.items.is_empty())
+    }
+
+    /// Lets go of it after a failure, as it was written last, so that the next worker need not wait for the lease. What does not answer
+    /// now is not the execution's fault: such a take does not count among those that came to nothing.
+    pub(crate) async fn let_go(&self, error: &AppError) {
+        self.abandon();
+        let mut meta = Meta { fence: String::new(), lease_until_ms: 0, ..self.saved.clone() };
+        if matches!(error, AppError::Unavailable(_)) {
+            meta.takes = meta.takes.saturating_sub(1);
+        }
+        let Ok(put) = meta_item(&meta) else { return };
+        let put = Write::Put(put, vec![Condition::Revision(self.revision)]);
+        // Where this is not written either, the lease runs out by itself.
+        if let Err(error) = self.ports.table.transact(Transaction::of(vec![put])).await {
+            tracing::debug!(?error, execution = %self.id, "the lease was not given back");
+        }
     }
 
     /// Drops everything without a word to the store; the lease runs out by itself.

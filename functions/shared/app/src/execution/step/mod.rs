@@ -148,7 +148,7 @@ pub async fn advance(ports: &Ports, id: &ExecutionId, inbox: &dyn Inbox, budget:
             }
             Ok(None) | Err(Stop::Fenced) => return Ok(Rest::Fenced),
             Err(Stop::Failed(error)) => {
-                held.abandon();
+                held.let_go(&error).await;
                 return Err(error);
             }
         }

@@ -125,6 +125,21 @@ async fn a_worker_killed_while_parking_parks_it_once() {
 }
 
 #[tokio::test]
+async fn an_outage_however_long_parks_nothing() {
+    let world = world(judging);
+    let (_, first, _) = doomed(&world).await;
+    for _ in 0..3 * TAKES_MAX {
+        world.table.lie(1, Lie::Refused);
+        let given_up = advance(&world.ports, &first, &NeverWoken, BUDGET).await;
+        assert!(matches!(given_up, Err(AppError::Unavailable(_))), "{given_up:?}");
+        let meta = world.meta(&first).await;
+        assert_eq!((meta.takes, meta.fence.as_str()), (0, ""), "the next worker need not wait for the lease");
+    }
+    world.settle().await;
+    assert_eq!(world.status(&first).await, Status::Succeeded);
+}
+
+#[tokio::test]
 async fn it_can_be_restarted_once_its_cause_is_gone() {
     let world = world(judging);
     let (pipeline, first, second) = doomed(&world).await;

@@ -19,6 +19,8 @@ pub(super) enum Lie {
     WrittenUnknown,
     /// Does not write, and says that the outcome is unknown.
     LostUnknown,
+    /// Does not write, and says so.
+    Refused,
     /// Does not write, and never answers: the worker is killed there.
     Hang,
     /// Writes, and never answers.
@@ -49,6 +51,7 @@ impl Table for Lying {
                 Err(TransactError::Unknown("no answer".to_owned()))
             }
             Some(Lie::LostUnknown) => Err(TransactError::Unknown("no answer".to_owned())),
+            Some(Lie::Refused) => Err(TransactError::Unavailable("not now".to_owned())),
             Some(Lie::Hang) => future::pending().await,
             Some(Lie::WrittenHang) => {
                 self.table.transact(transaction).await?;
