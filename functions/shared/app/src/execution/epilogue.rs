@@ -38,7 +38,8 @@ pub(super) async fn run(ports: Ports<'_>, id: &ExecutionId) -> Result<(), AppErr
             return Ok(());
         }
         let told = tell_superseded(ports, meta.clone(), revision).await? || tell_subscribers(ports, &meta).await?;
-        if !told && !answer(ports, &meta.execution).await? && !forget_traces(ports, id).await? {
+        let more = told || answer(ports, &meta.execution).await? || forget_traces(ports, id).await?;
+        if !more && !tidied(ports, meta, revision).await? {
             return Ok(());
         }
     }
@@ -54,6 +55,16 @@ async fn forget_traces(ports: Ports<'_>, id: &ExecutionId) -> Result<bool, AppEr
         settle(ports, Foreign { writes, ..Foreign::default() }).await?;
     }
     Ok(found)
+}
+
+/// Notes that nothing is left of its steps. False when that was known.
+async fn tidied(ports: Ports<'_>, mut meta: Meta, revision: u64) -> Result<bool, AppError> {
+    let was = std::mem::take(&mut meta.untidy);
+    if was {
+        let put = Write::Put(meta_item(&meta)?, vec![Condition::Revision(revision)]);
+        settle(ports, Foreign { writes: vec![put], ..Foreign::default() }).await?;
+    }
+    Ok(was)
 }
 
 /// Events for an execution that is kept no longer, or never was, have nobody to be answered to.

@@ -404,6 +404,7 @@ fn meta(execution: &Execution, plan: &Plan, kept: &str, orders: Vec<OrderKey>) -
         commit_id: String::new(),
         takes: 0,
         supersedes: Vec::new(),
+        untidy: false,
         restarts: Vec::new(),
     }
 }
@@ -455,8 +456,8 @@ pub fn meta_item(meta: &Meta) -> Result<Item, AppError> {
         made = made.attribute(keys::FENCE, &meta.fence);
     }
     if execution.status.is_complete() {
-        // Somebody must still tell those whose place it took.
-        return Ok(made.due(execution.ended_ms.filter(|_| !meta.supersedes.is_empty())));
+        // Somebody must still tell those whose place it took, and remove what its steps left behind.
+        return Ok(made.due(execution.ended_ms.filter(|_| !meta.supersedes.is_empty() || meta.untidy)));
     }
     made = made.attribute(keys::OPEN, "1");
     for (run, stage) in execution.runs.iter().enumerate() {

@@ -39,6 +39,9 @@ pub struct Meta {
     /// Executions whose place it took and which have not been told yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub supersedes: Vec<ExecutionId>,
+    /// Traces of its steps may be left when it has ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untidy: bool,
     /// Its restarts, the newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restarts: Vec<Restarted>,

@@ -35,6 +35,7 @@ pub(crate) async fn prepare(held: &mut Held, effect: &Effect) -> Result<Result<S
     };
     let of = Of { run: *run, attempt: *attempt, seq: *seq, retry: *retry };
     let journal = Journal::open(into, &held.id, of, held.inherited.contains(&(*run, *attempt, *seq, *retry))).await?;
+    held.unseen.remove(&(*run, *attempt, *seq, *retry));
     // A component that may not touch a cluster is not given any.
     let accounts = if stage.component.grant.kubernetes.is_empty() {
         BTreeMap::new()

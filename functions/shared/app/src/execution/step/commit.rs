@@ -1,6 +1,6 @@
 //! The commit: one transaction a transition, with everything that lists and followers need.
 
-use super::held::Held;
+use super::held::{Held, StepKey, step_key};
 use super::{COMMITS_MAX, Stop, journal};
 use crate::error::AppError;
 use crate::execution::inbox::done;
@@ -11,7 +11,7 @@ use crate::execution::start::{meta_item, order_row, summaries};
 use crate::execution::stored::{LogEntry, Meta, OrderRow, Summary, Transition};
 use crate::ports::{Change, Condition, ITEMS_A_COMMIT_MAX, Table, TransactError, Transaction, Write};
 use crate::record::{encode, item, load};
-use engine::{Execution, RunState};
+use engine::{Execution, RunState, wanted};
 use model::Millis;
 use serde_json::json;
 use std::sync::Arc;
@@ -22,6 +22,8 @@ const LOG_INLINE_BYTES_MAX: usize = 64 << 10;
 const META_BYTES_MAX: usize = 240 << 10;
 /// What is kept of a shortened reason.
 const REASON_CHARS_KEPT: usize = 120;
+/// So many traces fit into any commit.
+const FORGET_SURE: usize = 20;
 /// How often a commit with an unknown answer is looked up.
 const LOOKS_MAX: u32 = 5;
 
@@ -60,6 +62,7 @@ impl Held {
         let execution = &meta.execution;
         let idle = journal::take_idle(&self.traces, |run| execution.run(run).is_some_and(|stage| stage.live().is_some()));
         self.forget.extend(idle);
+        meta.untidy |= self.leaves_traces(&meta.execution);
         let mut foreign = self.foreign(&meta, now).await?;
         foreign.writes.extend(grown);
         meta.supersedes.drain(..foreign.told.min(meta.supersedes.len()));
@@ -72,6 +75,16 @@ impl Held {
             self.ports.queue.hint(hint, 0).await;
         }
         Ok(true)
+    }
+
+    /// Whether traces stay of steps that are not wanted any more: such as this worker never saw, or has no room to remove. They are
+    /// looked for once the execution has ended.
+    fn leaves_traces(&self, execution: &Execution) -> bool {
+        let unseen = || {
+            let wanted: Vec<StepKey> = wanted(execution).iter().filter_map(step_key).collect();
+            self.unseen.iter().any(|step| !wanted.contains(step))
+        };
+        self.forget.len() > FORGET_SURE || (!self.unseen.is_empty() && unseen())
     }
 
     fn committed(&mut self, meta: Meta, ended: bool) {

@@ -66,6 +66,8 @@ pub(crate) struct Held {
     pub(crate) scopes: BTreeMap<(usize, u32), Arc<StageScope>>,
     /// Steps that an earlier worker may have begun: only those can have a trace.
     pub(crate) inherited: BTreeSet<StepKey>,
+    /// Those of them whose traces this worker has not looked at.
+    pub(crate) unseen: BTreeSet<StepKey>,
     /// Subscriptions that the next commit makes, by stage run.
     pub(crate) subscribe: Vec<(usize, ExecutionId)>,
 }
@@ -114,7 +116,7 @@ impl Held {
         }
         let stages = load_stages(ports.table.as_ref(), &meta.execution, plan.stages.len()).await?;
         let saved = meta.clone();
-        let inherited = wanted(&saved.execution).iter().filter_map(step_key).collect();
+        let inherited: BTreeSet<StepKey> = wanted(&saved.execution).iter().filter_map(step_key).collect();
         Ok(Taken::Mine(Box::new(Self {
             ports: ports.clone(),
             id: id.clone(),
@@ -132,6 +134,7 @@ impl Held {
             saved,
             grown: false,
             scopes: BTreeMap::new(),
+            unseen: inherited.clone(),
             inherited,
             subscribe: Vec::new(),
         })))

@@ -64,6 +64,7 @@ fn ended(meta: &Meta, reason: &Reason, now: model::Millis) -> Meta {
     ended.fence = String::new();
     ended.lease_until_ms = 0;
     ended.takes = 0;
+    ended.untidy = true;
     ended
 }
 

@@ -56,6 +56,51 @@ async fn so_it_is_when_the_worker_dies_right_after_its_last_commit() {
     }
 }
 
+/// A worker died in a step that had written its trace.
+async fn traced(world: &World) -> ExecutionId {
+    let id = world.prepare(judged()).await.unwrap().execution;
+    let _killed = advance(&world.ports, &id, &NeverWoken, BUDGET).now_or_never();
+    world.clock.0.advance(LEASE_MS + 1);
+    assert_eq!(world.items(&id, "J#").await, 1);
+    id
+}
+
+fn traces() -> World {
+    world(|call| {
+        let journal = call.journal.clone();
+        async move {
+            let entry = TraceEntry { index: 0, call: "kubernetes.apply".to_owned(), request: "r".to_owned(), response: None };
+            journal.intend(vec![entry]).await.unwrap();
+            future::pending().await
+        }
+        .boxed()
+    })
+}
+
+#[tokio::test]
+async fn traces_that_the_last_worker_never_saw_go_even_if_it_dies_right_after_the_end() {
+    let world = traces();
+    let id = traced(&world).await;
+    world.cancel(&id).await;
+    // Take, then the end.
+    world.killed(&id, 1, Lie::WrittenHang);
+    assert_eq!((world.status(&id).await, world.items(&id, "J#").await), (Status::Canceled, 1));
+    world.settle().await;
+    assert_eq!(world.items(&id, "J#").await, 0);
+    assert!(world.nothing_waits().await);
+}
+
+#[tokio::test]
+async fn traces_of_an_execution_that_is_given_up_go_too() {
+    let world = traces();
+    let id = traced(&world).await;
+    world.kills_everybody(&id);
+    world.killed(&id, 0, Lie::WrittenHang);
+    assert!(world.status(&id).await.is_complete());
+    world.settle().await;
+    assert!(world.items(&id, "J#").await == 0 && world.nothing_waits().await);
+}
+
 #[tokio::test]
 async fn results_that_are_too_large_fail_the_stage() {
     let large = || json!({"x": "y".repeat(1 << 20)});
