@@ -2,6 +2,7 @@
 //! can happen any more.
 
 use crate::ending::{self, stop};
+use crate::planted::{Bug, planted};
 use crate::state::{Call, Ending, Execution, Live, Phase, RunState, WindowPass};
 use crate::{Cancel, Wake};
 use model::Millis;
@@ -60,7 +61,11 @@ pub(crate) fn wind_down(execution: &mut Execution, status: Status, reason: Reaso
     resume(execution, now);
     for run in 0..execution.runs.len() {
         let why = Reason::new(code, reason.message.clone(), now).with(reason.data.clone());
+        let live = execution.run(run).is_some_and(|stage| stage.live().is_some());
         stop(execution, run, Ending { status: Status::Canceled, reason: Some(why) }, now);
+        if planted(Bug::CancelForgetsBranch) && live && code != ReasonCode::CanceledByFailure {
+            break;
+        }
     }
     execution.ending = Some(Ending { status, reason: Some(reason.clone()) });
     if execution.runs.iter().any(|run| run.live().is_some()) {
@@ -72,7 +77,8 @@ pub(crate) fn wind_down(execution: &mut Execution, status: Status, reason: Reaso
 /// Lets a paused execution go on; the time it was held is added up.
 pub(crate) fn resume(execution: &mut Execution, now: Millis) {
     if let Some(pause) = execution.paused.take() {
-        execution.paused_ms = execution.paused_ms.saturating_add(now.saturating_sub(pause.at_ms));
+        let held_ms = if planted(Bug::PausedTimeCounted) { 0 } else { now.saturating_sub(pause.at_ms) };
+        execution.paused_ms = execution.paused_ms.saturating_add(held_ms);
         stopping_waited(execution, pause.at_ms, now);
         execution.status = Status::Running;
         execution.reason = None;
@@ -111,7 +117,10 @@ fn failure_reason(execution: &Execution, run: usize, now: Millis) -> Reason {
 fn waits(execution: &Execution, run: usize) -> bool {
     let passes = |r: &usize| execution.run(*r).is_some_and(|r| r.status().lets_pass());
     execution.run(run).is_some_and(|stage| stage.state == RunState::NotStarted)
-        && execution.graph.node(run).is_some_and(|node| node.requisites.iter().all(passes))
+        && execution
+            .graph
+            .node(run)
+            .is_some_and(|node| node.requisites.iter().all(passes) || planted(Bug::JoinStartedByOne) && node.requisites.iter().any(passes))
 }
 
 /// The first stage of the pipeline that may start.

@@ -59,6 +59,8 @@ pub fn decide(execution: &Execution, event: &Event, now: Millis) -> Result<Decis
     }
     advance::settle(&mut next, now);
     let changed = next != *execution;
+    // Where bugs are planted, the engine does not stop itself: they are to be found from outside.
+    #[cfg(not(feature = "planted-bugs"))]
     debug_assert_eq!(invariants::check(execution, &next), Ok(()), "after {event:?}");
     Ok(Decision { execution: next, changed })
 }

@@ -1,7 +1,7 @@
 //! Bugs planted on purpose, one of which may be switched on, so that the simulation can show that it finds it. Without the
 //! feature `planted-bugs`, which nothing that is shipped may have, [`planted`] is `false` and the compiler takes it away.
 //!
-//! The list stands; the places in this crate and in `app` that ask for each bug are still to be planted.
+//! Each is asked for at the one place, here or in `app`, where the code does the right thing.
 
 macro_rules! bugs {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {

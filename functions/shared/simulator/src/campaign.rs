@@ -49,10 +49,11 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// The first seed that failed.
+    /// The first seed that failed, and by which rule. With `first_only` it is the first of all, whatever the number of threads:
+    /// seeds are given out in order, and those that were given out are examined to their end.
     #[must_use]
-    pub fn first_failed(&self) -> Option<u64> {
-        self.failed.values().flatten().min().copied()
+    pub fn first_failed(&self) -> Option<(u64, &'static str)> {
+        self.failed.iter().flat_map(|(rule, seeds)| seeds.iter().map(|seed| (*seed, *rule))).min()
     }
 
     /// Stages of the median scenario.

@@ -2,6 +2,7 @@
 //! place it took and stages that wait for its end are told, as far as its last commit had no room for it. Done at once by the worker
 //! that ended it; found again by `due` keys when that worker died.
 
+use super::inbox::found_by_tick;
 use super::keys;
 use super::start::meta_item;
 use super::step::Foreign;
@@ -159,5 +160,5 @@ async fn settle(ports: Ports<'_>, foreign: Foreign) -> Result<(), AppError> {
 /// An event from one execution to another.
 pub(super) fn sent(to: &ExecutionId, event: &str, sender: &str, what: Outside, now: Millis) -> Result<Item, AppError> {
     let inbound = Inbound { id: event.to_owned(), sender: sender.to_owned(), at: now, generation: None, what };
-    Ok(item(keys::event(to, event), &inbound)?.due(Some(now)))
+    Ok(item(keys::event(to, event), &inbound)?.due(found_by_tick(now)))
 }

@@ -8,6 +8,7 @@ use crate::applications;
 use crate::error::{AppError, require};
 use crate::ports::{Blobs, Clock, Condition, Entropy, Hint, Queue, SignalSpec, Table, TransactError, Transaction, Write};
 use crate::record::{item, load};
+use engine::planted::{Bug, planted};
 use engine::{Cancel, Event, decide};
 use model::Millis;
 use model::id::{EventId, ExecutionId};
@@ -183,6 +184,11 @@ fn fits_form(spec: &SignalSpec, body: &Value) -> Result<(), AppError> {
     if problems.has_errors() { Err(AppError::Invalid(problems.into_vec())) } else { Ok(()) }
 }
 
+/// An event that nobody consumed is found by the tick.
+pub(super) fn found_by_tick(now: Millis) -> Option<Millis> {
+    (!planted(Bug::EventLeftAtRest)).then_some(now)
+}
+
 /// Stores the event. False when the execution moved meanwhile.
 pub(super) async fn put(
     ports: Ports<'_>,
@@ -196,7 +202,7 @@ pub(super) async fn put(
     let id = &meta.execution.id;
     let generation = Some(meta.execution.generation);
     let inbound = Inbound { id: event.to_string(), sender: sender.to_owned(), at: now, generation, what };
-    let item = item(keys::event(id, event.as_str()), &inbound)?.due(Some(now)).expires(Some(now + EVENT_KEPT_MS));
+    let item = item(keys::event(id, event.as_str()), &inbound)?.due(found_by_tick(now)).expires(Some(now + EVENT_KEPT_MS));
     let mut conditions = vec![Condition::Attribute(keys::OPEN.to_owned(), "1".to_owned())];
     conditions.extend(same);
     let writes = vec![

@@ -10,14 +10,15 @@ use std::time::Instant;
 const USAGE: &str = "\
 usage: simulate [--seeds N] [--from SEED] [--jobs N] [--brief]
        simulate --seed SEED      one seed: if it fails, what happened, as small as it can be made
-       simulate --prove [WORD]   plants bugs and looks how many seeds it takes to find each
+       simulate --prove [WORD] [--seeds N] [--jobs N]
+                                 plants bugs, or those with the word in their name, and looks how many seeds it takes to find each
        simulate --explain        the classes of faults, and what each may do to an outcome
 ";
 
 enum Command {
     Many(Seeds, bool),
     One(u64),
-    Prove(Option<String>),
+    Prove { word: Option<String>, seeds: Option<u64>, jobs: usize },
     Explain,
     Help,
 }
@@ -25,22 +26,28 @@ enum Command {
 fn parse() -> Result<Command, lexopt::Error> {
     let mut parser = lexopt::Parser::from_env();
     let mut seeds = Seeds { from: 0, count: 2_000, jobs: 1, first_only: false };
-    let (mut command, mut brief) = (None, false);
+    let (mut command, mut brief, mut count) = (None, false, None);
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("seeds") => seeds.count = parser.value()?.parse()?,
+            Long("seeds") => count = Some(parser.value()?.parse()?),
             Long("from") => seeds.from = parser.value()?.parse()?,
             Long("brief") => brief = true,
             Long("jobs") => seeds.jobs = parser.value()?.parse::<usize>()?.max(1),
             Long("seed") => command = Some(Command::One(parser.value()?.parse()?)),
-            Long("prove") => command = Some(Command::Prove(None)),
+            Long("prove") => command = Some(Command::Prove { word: None, seeds: None, jobs: 1 }),
             Long("explain") => command = Some(Command::Explain),
             Short('h') | Long("help") => command = Some(Command::Help),
-            Value(word) if matches!(command, Some(Command::Prove(_))) => command = Some(Command::Prove(Some(word.string()?))),
+            Value(text) if matches!(command, Some(Command::Prove { .. })) => {
+                command = Some(Command::Prove { word: Some(text.string()?), seeds: None, jobs: 1 });
+            }
             other => return Err(other.unexpected()),
         }
     }
-    Ok(command.unwrap_or(Command::Many(seeds, brief)))
+    seeds.count = count.unwrap_or(seeds.count);
+    Ok(match command {
+        Some(Command::Prove { word, .. }) => Command::Prove { word, seeds: count, jobs: seeds.jobs },
+        other => other.unwrap_or(Command::Many(seeds, brief)),
+    })
 }
 
 fn main() -> ExitCode {
@@ -49,7 +56,7 @@ fn main() -> ExitCode {
     match parse() {
         Ok(Command::Many(seeds, brief)) => many(seeds, brief),
         Ok(Command::One(seed)) => one(seed),
-        Ok(Command::Prove(word)) => prove(word.as_deref()),
+        Ok(Command::Prove { word, seeds, jobs }) => prove(word.as_deref(), seeds, jobs),
         Ok(Command::Explain) => {
             print!("{}", tell::classes());
             ExitCode::SUCCESS
@@ -112,20 +119,27 @@ fn one(seed: u64) -> ExitCode {
 }
 
 #[cfg(feature = "planted-bugs")]
-fn prove(word: Option<&str>) -> ExitCode {
+fn prove(word: Option<&str>, seeds: Option<u64>, jobs: usize) -> ExitCode {
     use engine::planted::Bug;
     use simulator::prove::{Found, SEEDS_MAX, prove};
     let bugs: Vec<Bug> = Bug::ALL.iter().copied().filter(|bug| word.is_none_or(|word| bug.name().contains(word))).collect();
-    let told = |found: &Found| match found.after {
-        Some((seeds, rule)) => println!("{:<50} found after {seeds:>6} seeds, by {rule}", found.bug.name()),
-        None => println!("{:<50} NOT FOUND in {SEEDS_MAX} seeds", found.bug.name()),
+    let seeds_max = seeds.unwrap_or(SEEDS_MAX).min(SEEDS_MAX);
+    let told = |found: &Found| {
+        let (name, took) = (found.bug.name(), found.took.as_secs_f64());
+        match found.after {
+            Some((seeds, rule)) => println!("{name:<58} found after {seeds:>6} seeds, by {rule} ({took:.1} s)"),
+            None => println!("{name:<58} NOT FOUND in {seeds_max} seeds ({took:.1} s)"),
+        }
     };
-    let found = prove(&bugs, told);
-    if found.iter().all(|found| found.after.is_some()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let start = Instant::now();
+    let found = prove(&bugs, seeds_max, jobs, told);
+    let (all, caught) = (found.len(), found.iter().filter(|found| found.after.is_some()).count());
+    println!("{caught} of {all} planted bugs found, within {seeds_max} seeds each, in {:.1} s", start.elapsed().as_secs_f64());
+    if all > 0 && caught == all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 #[cfg(not(feature = "planted-bugs"))]
-fn prove(_word: Option<&str>) -> ExitCode {
+fn prove(_word: Option<&str>, _seeds: Option<u64>, _jobs: usize) -> ExitCode {
     eprintln!("simulate: built without the feature `planted-bugs`");
     ExitCode::FAILURE
 }

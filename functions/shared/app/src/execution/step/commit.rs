@@ -1,6 +1,6 @@
 //! The commit: one transaction a transition, with everything that lists and followers need.
 
-use super::held::{Held, StepKey, step_key};
+use super::held::{Held, StepKey, step_key, unchanged};
 use super::{COMMITS_MAX, Stop, journal};
 use crate::error::AppError;
 use crate::execution::inbox::done;
@@ -9,8 +9,9 @@ use crate::execution::plan::Plan;
 use crate::execution::retention::listed;
 use crate::execution::start::{meta_item, order_row, summaries};
 use crate::execution::stored::{LogEntry, Meta, OrderRow, Summary, Transition};
-use crate::ports::{Change, Condition, ITEMS_A_COMMIT_MAX, Table, TransactError, Transaction, Write};
+use crate::ports::{Change, ITEMS_A_COMMIT_MAX, Table, TransactError, Transaction, Write};
 use crate::record::{encode, item, load};
+use engine::planted::{Bug, planted};
 use engine::{Execution, RunState, wanted};
 use model::Millis;
 use serde_json::json;
@@ -117,7 +118,7 @@ impl Held {
             shorten(&mut meta.execution);
             put = meta_item(meta)?;
         }
-        let mut writes = vec![Write::Put(put, vec![Condition::Revision(self.revision)])];
+        let mut writes = vec![Write::Put(put, unchanged(self.revision))];
         writes.extend(foreign);
         for run in &self.dirty {
             if let Some(data) = self.stages.get_mut(*run).map(Arc::make_mut) {
@@ -127,7 +128,9 @@ impl Held {
         }
         writes.push(Write::Put(item(keys::log(&self.id, meta.execution.version), &log)?, vec![]));
         for inbound in &self.consumed {
-            writes.push(Write::Delete(keys::event(&self.id, &inbound.id), vec![]));
+            if !planted(Bug::EventConsumedTwice) {
+                writes.push(Write::Delete(keys::event(&self.id, &inbound.id), vec![]));
+            }
             if inbound.is_asked() {
                 writes.push(done(&self.id, inbound, vec![])?);
             }
@@ -175,6 +178,12 @@ impl Held {
                     }
                     self.abandon();
                     return Err(Stop::Fenced);
+                }
+                TransactError::Unknown(_) if planted(Bug::AmbiguousCommitRetried) => {
+                    let found = load::<Meta>(self.ports.table.as_ref(), &keys::meta(&self.id)).await?;
+                    (self.meta.execution.version, self.revision) =
+                        found.map_or_else(Default::default, |(meta, revision)| (meta.execution.version, revision));
+                    return Ok(false);
                 }
                 TransactError::Unknown(_) => {
                     if self.stands(commit_id).await? {

@@ -10,8 +10,9 @@ use crate::execution::restart;
 use crate::execution::scope::StageScope;
 use crate::execution::start::meta_item;
 use crate::execution::stored::{Answer, EventVerdict, Inbound, LogEntry, Meta, Outside, StageData};
-use crate::ports::{Condition, Query, Table, TransactError, Transaction, Write};
+use crate::ports::{Condition, Item, Query, Table, TransactError, Transaction, Write};
 use crate::record::{decode, load};
+use engine::planted::{Bug, planted};
 use engine::{Effect, Event, Phase, decide, wake_at, wanted};
 use model::Millis;
 use model::id::ExecutionId;
@@ -108,7 +109,7 @@ impl Held {
         meta.fence = ports.entropy.ulid(now);
         meta.lease_until_ms = now + ports.limits.lease_ms;
         meta.takes += 1;
-        let put = Write::Put(meta_item(&meta)?, vec![Condition::Revision(revision)]);
+        let put = Write::Put(meta_item(&meta)?, unchanged(revision));
         match ports.table.transact(Transaction::of(vec![put])).await {
             Ok(()) => {}
             Err(TransactError::Conflict(_)) => return Ok(Taken::Not(Rest::Busy)),
@@ -202,6 +203,9 @@ impl Held {
         let page = self.ports.table.query(&query).await?;
         for item in &page.items {
             let inbound: Inbound = decode(&item.body)?;
+            if planted(Bug::AckBeforeCommit) {
+                self.ports.table.transact(Transaction::of(vec![Write::Delete(item.key.clone(), vec![])])).await?;
+            }
             if !self.consumed.iter().any(|consumed| consumed.id == inbound.id) {
                 self.consume(inbound, now);
             }
@@ -303,11 +307,15 @@ impl Held {
         meta.lease_until_ms = 0;
         meta.takes = 0;
         self.current.store(false, Ordering::SeqCst);
-        let put = Write::Put(meta_item(&meta)?, vec![Condition::Revision(self.revision)]);
+        let due = |item: Item| if planted(Bug::TimerLostOnRestart) { item.due(None) } else { item };
+        let put = Write::Put(due(meta_item(&meta)?), unchanged(self.revision));
         match self.ports.table.transact(Transaction::of(vec![put])).await {
             Ok(()) => {}
             Err(TransactError::Conflict(_)) => return Ok(true),
             Err(other) => return Err(other.into()),
+        }
+        if planted(Bug::EventLeftAtRest) {
+            return Ok(true);
         }
         let query = Query::prefix(keys::partition(&self.id), "EVT#", 1);
         Ok(self.ports.table.query(&query).await?.items.is_empty())
@@ -336,7 +344,7 @@ impl Held {
 
     /// Writes META alone, on the condition that nobody else did.
     pub(crate) async fn write_meta(&mut self, meta: &Meta) -> Result<(), Stop> {
-        let put = Write::Put(meta_item(meta)?, vec![Condition::Revision(self.revision)]);
+        let put = Write::Put(meta_item(meta)?, unchanged(self.revision));
         match self.ports.table.transact(Transaction::of(vec![put])).await {
             Ok(()) => {
                 self.revision += 1;
@@ -349,6 +357,11 @@ impl Held {
             Err(other) => Err(other.into()),
         }
     }
+}
+
+/// On the condition that META is what this worker knows.
+pub(crate) fn unchanged(revision: u64) -> Vec<Condition> {
+    if planted(Bug::NoVersionCheck) { Vec::new() } else { vec![Condition::Revision(revision)] }
 }
 
 /// A hint that came too early, twice, or for what is done already costs reads and no write.
@@ -373,7 +386,8 @@ pub(in crate::execution) async fn load_stages(
         for item in &page.items {
             let Some(run) = item.key.sort.strip_prefix("ST#").and_then(|n| n.parse::<usize>().ok()) else { continue };
             let data: StageData = decode(&item.body)?;
-            let current = execution.run(run).is_some_and(|stage| stage.attempt == data.attempt.max(1));
+            let is_last = |attempt: u32| planted(Bug::StaleOutcomeAccepted) || attempt == data.attempt.max(1);
+            let current = execution.run(run).is_some_and(|stage| is_last(stage.attempt));
             if let Some(slot) = stages.get_mut(run).filter(|_| current) {
                 *slot = Arc::new(data);
             }

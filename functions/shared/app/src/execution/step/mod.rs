@@ -22,6 +22,7 @@ use crate::limits::Limits;
 use crate::ports::{Blobs, Changes, Clock, Cluster, Entropy, Hint, Queue, Sealer, StageHost, Table};
 use async_trait::async_trait;
 pub(super) use commit::views;
+use engine::planted::{Bug, planted};
 use engine::{Event, is_due, wake_at};
 use flight::{Came, Flights};
 pub(super) use foreign::Foreign;
@@ -199,6 +200,10 @@ async fn drive(held: &mut Held, inbox: &dyn Inbox, budget: Budget) -> Result<Opt
             held.fold(&Event::Begin, now);
         }
         held.resolve_some(now).await?;
+        if planted(Bug::EffectBeforeCommit) {
+            flights.reconcile(held).await?;
+            came.extend(flights.next(now + 20, CAME_A_COMMIT_MAX).await);
+        }
         held.commit_as_it_stands(now).await?;
         if held.meta.execution.status.is_complete() {
             return Ok(Some(Rest::Ended));
@@ -215,7 +220,7 @@ async fn drive(held: &mut Held, inbox: &dyn Inbox, budget: Budget) -> Result<Opt
         }
         if !more {
             let until = held.next_look(now, busy_since + budget.linger_ms_max, budget.until_ms);
-            came = flights.next(until, CAME_A_COMMIT_MAX).await;
+            came.extend(flights.next(until, CAME_A_COMMIT_MAX).await);
         }
         look = look || came.iter().any(|one| matches!(one, Came::Inbox));
         held.keep_lease(clock.now_ms()).await?;
