@@ -161,6 +161,7 @@ mod tests {
     use crate::on::testing::{apply, execution, reason, statuses, step, stepping};
     use crate::{Cancel, Event, Outcome, invariants, wake_at, wanted};
 
+    // Rule 2.12: An execution that no worker can move ends visibly, whole, and can be done again
     #[test]
     fn what_is_given_up_ends_whole_and_can_be_restarted() {
         let at = step(&stepping(&execution(&[&[], &[], &[0]])), 0, Outcome::Running { poll_after_ms: 5_000 });

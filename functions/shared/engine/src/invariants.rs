@@ -100,6 +100,8 @@ mod tests {
     use crate::on::testing::{begun, execution, stepping};
     use crate::state::Done;
 
+    // Rule 2.2: Every status but RUNNING and SUCCEEDED says why
+    // Rule 2.2: A complete stage or execution does not change within its generation
     #[test]
     fn each_rule_can_fail() {
         let before = stepping(&execution(&[&[], &[0]]));

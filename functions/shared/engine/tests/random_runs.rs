@@ -112,6 +112,7 @@ fn by() -> Cancel {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
+    // Rule 2.2: A complete stage or execution does not change within its generation
     #[test]
     fn every_execution_comes_to_rest(seeds in prop::collection::vec(any::<(u8, u8, u8)>(), 1..12), dice in prop::collection::vec(any::<u8>(), 64)) {
         let mut at = Execution::new(ExecutionId::parse("x").unwrap(), Arc::new(graph(&seeds)), 0);

@@ -20,6 +20,7 @@ fn bad(template: &str, reason: &str, position: u32) {
     assert_eq!((error.reason, error.position), (reason, position), "{template}: {error}");
 }
 
+// Rule 2.9: A value that is one expression keeps its type; others concatenate; keys are evaluated too
 #[test]
 fn paths_keep_their_type_and_mixed_text_concatenates() {
     good("${parameters.version}", json!("1.2"));
@@ -37,6 +38,7 @@ fn paths_keep_their_type_and_mixed_text_concatenates() {
     good("$${HOME} ${trigger.tag}", json!("${HOME} v1"));
 }
 
+// Rule 2.9: What cannot be resolved fails the stage before it runs; no text is left as it was
 #[test]
 fn nothing_is_silent() {
     bad("${parameters.verison}", "unknown-key", 12);
@@ -66,6 +68,7 @@ fn a_near_name_is_suggested() {
     assert!(!error.message.contains("did you mean"), "{error}");
 }
 
+// Rule 2.9: A value that is one expression keeps its type; others concatenate; keys are evaluated too
 #[test]
 fn documents_resolve_with_every_error_in_its_place() {
     let document = json!({"a": ["${parameters.replicas}", {"${trigger.tag}": 1}], "b": true});
@@ -74,6 +77,7 @@ fn documents_resolve_with_every_error_in_its_place() {
     assert_eq!(errors.iter().map(|e| e.pointer.as_str()).collect::<Vec<_>>(), ["/x~1y", "/z/1"]);
 }
 
+// Rule 2.4: `stageEnabled` is asked when the stage is about to start, bare or in `${…}`
 #[test]
 fn conditions_are_true_or_false() {
     for text in ["true", "${true}", "parameters.on", "${parameters.on}", "parameters['run-it']"] {

@@ -89,6 +89,7 @@ mod tests {
         Status::Stopped,
     ];
 
+    // Rule 2.2: A complete status either lets what follows start, or halts it
     #[test]
     fn a_complete_status_either_lets_pass_or_halts() {
         for status in ALL {

@@ -19,6 +19,7 @@ mod tests {
     use crate::{Effect, Event, wanted};
     use model::status::Status;
 
+    // Rule 2.3: Every stage without requisites starts when the execution begins
     #[test]
     fn the_first_stages_start_and_only_once() {
         let begun = apply(&execution(&[&[], &[0], &[]]), &Event::Begin);

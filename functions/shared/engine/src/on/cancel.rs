@@ -31,6 +31,7 @@ mod tests {
         Event::Cancel(Cancel::person("alice", "wrong version"))
     }
 
+    // Rule 2.10: Cancel: running stages are told once and end CANCELED, others stay NOT_STARTED
     #[test]
     fn everything_live_ends_and_nothing_starts() {
         let at = stepping(&execution(&[&[], &[], &[0]]));

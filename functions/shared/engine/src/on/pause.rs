@@ -56,6 +56,7 @@ mod tests {
         assert_eq!(on.reason, None);
     }
 
+    // Rule 2.10: Pause: what is under way is finished, nothing else begins; resume goes on
     #[test]
     fn a_poll_and_a_wait_hold_and_fire_after_the_resume() {
         let waiting = step(&stepping(&execution(&[&[]])), 0, Outcome::Running { poll_after_ms: 5_000 });
@@ -66,6 +67,7 @@ mod tests {
         assert_eq!(wanted(&on).len(), 1);
     }
 
+    // Rule 2.6: Paused time is not counted
     #[test]
     fn paused_time_does_not_count_against_the_stage() {
         let waiting =

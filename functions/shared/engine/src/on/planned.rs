@@ -87,6 +87,7 @@ mod tests {
         step(&resolved(execution, run), run, outcome)
     }
 
+    // Rule 2.11: Before stages run before the stage's own work, after stages when that is done
     #[test]
     fn before_own_after() {
         let at = planning(FailureChoice::Halt);
@@ -111,6 +112,7 @@ mod tests {
         assert_eq!(statuses(&at), [Succeeded, Running]);
     }
 
+    // Rule 2.3: A stage comes to what its parts come to: TERMINAL, STOPPED, CANCELED, FAILED_CONTINUE, in this order
     #[test]
     fn a_failing_part_fails_the_whole_and_stops_the_others() {
         let at = child(&plan(&planning(FailureChoice::Halt), &[&[], &[]]), 2, failed());
@@ -122,6 +124,7 @@ mod tests {
         assert!(at.run(0).unwrap().reason().unwrap().is(ReasonCode::SyntheticStageFailed));
     }
 
+    // Rule 2.3: `allowSiblingStagesToContinueOnFailure`: parts beside a failed one go on
     #[test]
     fn siblings_may_go_on() {
         let at = with_nodes(execution(&[&[]]), |node| {
@@ -134,6 +137,7 @@ mod tests {
         assert_eq!(call(&at), Some(Call::Plan(Part::OnFailure)));
     }
 
+    // Rule 2.3: A stage comes to what its parts come to: TERMINAL, STOPPED, CANCELED, FAILED_CONTINUE, in this order
     #[test]
     fn what_a_part_comes_to_the_stage_comes_to() {
         for (choice, of_child, of_stage) in
@@ -152,6 +156,7 @@ mod tests {
         }
     }
 
+    // Rule 2.3: Planning that fails is its stage's failure
     #[test]
     fn a_broken_plan_fails_the_stage() {
         for broken in [vec![node("0-0", &[0])], vec![node("0-0", &[5])], (0..500).map(|i| node(&format!("0-{i}"), &[])).collect()] {
@@ -171,6 +176,7 @@ mod tests {
         assert_eq!((statuses(&at), at.status), (vec![Canceled, NotStarted, Canceled, NotStarted], Canceled));
     }
 
+    // Rule 2.6: A stage's time bounds its parts
     #[test]
     fn the_stages_time_bounds_its_parts() {
         let at = plan(&planning(FailureChoice::Halt), &[&[]]);

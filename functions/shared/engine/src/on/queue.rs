@@ -62,6 +62,7 @@ mod tests {
         assert_eq!(apply(&begun, &Event::Superseded { by }), begun, "it is not waiting");
     }
 
+    // Rule 2.3: Past `startTimeExpiry` it is cancelled instead of begun
     #[test]
     fn one_that_waits_too_long_is_cancelled() {
         let mut at = queued();

@@ -36,6 +36,7 @@ mod tests {
     use crate::{Event, Verdict};
     use model::status::Status;
 
+    // Rule 2.3: SKIPPED and FAILED_CONTINUE let what follows start
     #[test]
     fn a_skipped_stage_lets_the_next_one_start() {
         let begun = apply(&execution(&[&[], &[0]]), &Event::Begin);

@@ -85,6 +85,7 @@ mod tests {
         Event::Restart { run }
     }
 
+    // Rule 2.10: Restart: the stage and every completed one after it go back, in a new generation
     #[test]
     fn the_stage_and_what_follows_start_again() {
         let mut at = step(&stepping(&execution(&[&[], &[0], &[1]])), 0, Outcome::Succeeded);

@@ -170,6 +170,7 @@ mod tests {
         assert_eq!(wake_at(&at), None);
     }
 
+    // Rule 2.3: A stage with several requisites waits for all
     #[test]
     fn a_join_waits_for_both() {
         let mut at = stepping(&execution(&[&[], &[], &[0, 1]]));
@@ -200,6 +201,7 @@ mod tests {
         }
     }
 
+    // Rule 2.5: The four failure choices, with the status of the stage and of the execution
     #[test]
     fn the_four_failure_choices() {
         let failed = || Outcome::Failed { reason: reason(), retryable: false, retry_after_ms: None };
@@ -217,6 +219,7 @@ mod tests {
         }
     }
 
+    // Rule 2.3: A TERMINAL stage ends the execution at once and cancels what runs
     #[test]
     fn a_halting_failure_cancels_the_other_branch() {
         let at = stepping(&execution(&[&[], &[], &[0, 1]]));
@@ -226,6 +229,7 @@ mod tests {
         assert!(at.reason.as_ref().unwrap().is(ReasonCode::ExecutionFailed));
     }
 
+    // Rule 2.3: Below a STOPPED stage nothing starts; the other branches decide
     #[test]
     fn a_stopped_branch_never_joins_and_the_others_go_on() {
         for (fail_at_end, whole) in [(true, Status::Terminal), (false, Status::Succeeded)] {
@@ -239,6 +243,7 @@ mod tests {
         }
     }
 
+    // Rule 2.3: SKIPPED and FAILED_CONTINUE let what follows start
     #[test]
     fn what_is_below_an_ignored_failure_runs() {
         let graph = choose(execution(&[&[], &[], &[0, 1]]), FailureChoice::Ignore);
@@ -247,6 +252,7 @@ mod tests {
         assert_eq!(statuses(&at), [Status::FailedContinue, Status::Succeeded, Status::Running]);
     }
 
+    // Rule 2.3: A failure that may pass is repeated with growing pauses, so many times
     #[test]
     fn retries_back_off_and_end() {
         let mut at = stepping(&execution(&[&[]]));
@@ -275,6 +281,7 @@ mod tests {
         assert_eq!(step(&at, 0, Outcome::Yielded).status, Status::Terminal);
     }
 
+    // Rule 2.5: What a person must look at is never ignored
     #[test]
     fn what_a_person_must_look_at_is_never_ignored() {
         let at = stepping(&choose(execution(&[&[]]), FailureChoice::Ignore));

@@ -110,6 +110,7 @@ mod tests {
         told
     }
 
+    // Rule 2.6: `stageTimeoutMs` bounds the whole stage; it is told, and its next answer is its last
     #[test]
     fn a_stage_out_of_time_is_told_and_may_only_end() {
         let told = out_of_time(&execution(&[&[]]));
@@ -135,6 +136,7 @@ mod tests {
         assert_eq!(step(&again, 0, Outcome::Succeeded).status, Status::Succeeded);
     }
 
+    // Rule 2.6: `markSuccessfulOnTimeout`: a time-out counts as success
     #[test]
     fn a_time_out_may_count_as_success() {
         let told = out_of_time(&succeed_on_timeout(execution(&[&[]])));

@@ -213,6 +213,7 @@ mod tests {
         );
     }
 
+    // Rule 2.3: `maxConcurrentExecutions`: so many at a time, where `limitConcurrent` is off
     #[test]
     fn concurrency_reads_as_spinnaker_does() {
         let read = |extra: Value| {

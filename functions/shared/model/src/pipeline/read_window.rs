@@ -175,6 +175,7 @@ mod tests {
         }
     }
 
+    // Rule 2.7: No days is every day; days without times are whole days
     #[test]
     fn a_window_that_restricts_nothing_is_told() {
         for window in [Value::Null, json!({}), json!({"whitelist": [], "days": null})] {

@@ -181,6 +181,7 @@ mod tests {
         assert_eq!(opening(window, name, now), Opening::At(ms(then)), "{window:?} {now}");
     }
 
+    // Rule 2.7: Minutes belong to their range to their last second; a range may cross midnight
     #[test]
     fn the_last_minute_belongs_to_the_range() {
         let w = window(&[(at(9, 0), at(10, 0))], &[]);
@@ -191,6 +192,7 @@ mod tests {
         opens(&w, "Asia/Shanghai", "2026-05-04T10:01:00+08:00", "2026-05-05T09:00:00+08:00");
     }
 
+    // Rule 2.7: No days is every day; days without times are whole days
     #[test]
     fn days_alone_mean_whole_days() {
         // 2026-05-04 is a Monday.
@@ -200,6 +202,7 @@ mod tests {
         assert_eq!(opening(&window(&[], &[]), "UTC", "2026-05-05T00:00:00Z"), Opening::Open);
     }
 
+    // Rule 2.7: Minutes belong to their range to their last second; a range may cross midnight
     #[test]
     fn a_range_may_cross_midnight_and_its_halves_belong_to_their_own_days() {
         let w = window(&[(at(22, 0), at(2, 0))], &[2]);

@@ -136,6 +136,7 @@ async fn many_that_wait_for_one_end_are_all_told() {
     assert_eq!((world.status(&crowd).await, world.items(&id, "SUBS").await), (Status::Succeeded, 0));
 }
 
+// Rule 2.10: Cancel: a stage that waits for an execution it started cancels that
 #[tokio::test]
 async fn a_cancelled_parent_may_cancel_its_child_and_only_its_own() {
     let world = world(|call| {
@@ -173,6 +174,7 @@ async fn a_cancelled_parent_may_cancel_its_child_and_only_its_own() {
     assert_eq!(reason.data["parent"], json!(parent));
 }
 
+// Rule 2.10: Restart: whoever waits for a child waits for its new end
 #[tokio::test]
 async fn a_child_that_is_restarted_is_awaited_again() {
     let world = world(|call| {

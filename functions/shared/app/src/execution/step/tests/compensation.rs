@@ -29,6 +29,7 @@ async fn cancelled(world: &World) -> ExecutionId {
     id
 }
 
+// Rule 2.10: Cancel: running stages are told once and end CANCELED, others stay NOT_STARTED
 #[tokio::test]
 async fn it_is_told_why_with_its_last_checkpoint_and_polls_until_it_is_done() {
     let world = undoing(|call| {
@@ -68,6 +69,7 @@ async fn the_end_waits_for_it() {
     assert!(detail.stages[0].reason.as_ref().unwrap().is(ReasonCode::CanceledByUser));
 }
 
+// Rule 2.10: Cancel: a stage that does not stop in two minutes ends CANCELED all the same
 #[tokio::test]
 async fn it_has_two_minutes() {
     let never: [fn() -> Answer; 3] = [
@@ -119,6 +121,7 @@ async fn a_worker_killed_at_any_write_ends_it_all_the_same() {
     }
 }
 
+// Rule 2.3: A TERMINAL stage ends the execution at once and cancels what runs
 #[tokio::test]
 async fn a_failure_beside_it_stops_it_too() {
     let world = world(|call| match &call.export {

@@ -23,6 +23,7 @@ async fn answered(world: &World, id: &ExecutionId) {
     assert!(world.nothing_waits().await);
 }
 
+// Rule 2.10: What comes after the end is told so
 #[tokio::test]
 async fn an_event_that_met_the_end_is_told_so_and_goes() {
     let world = world(judging);

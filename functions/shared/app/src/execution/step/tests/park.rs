@@ -27,6 +27,7 @@ async fn ended_whole(world: &World, parked: &ExecutionId, code: ReasonCode) {
     assert!(stage.reason().unwrap().is(code));
 }
 
+// Rule 2.3: A slot is given back exactly once, whatever the end
 #[tokio::test]
 async fn its_slot_goes_to_who_waits_and_its_inbox_is_answered() {
     let world = world(judging);
@@ -139,6 +140,7 @@ async fn an_outage_however_long_parks_nothing() {
     assert_eq!(world.status(&first).await, Status::Succeeded);
 }
 
+// Rule 2.12: An execution that no worker can move ends visibly, whole, and can be done again
 #[tokio::test]
 async fn it_can_be_restarted_once_its_cause_is_gone() {
     let world = world(judging);

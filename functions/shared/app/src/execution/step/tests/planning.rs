@@ -23,6 +23,8 @@ fn unfolding(stages: Value) -> World {
     })
 }
 
+// Rule 2.11: Before stages run before the stage's own work, after stages when that is done
+// Rule 2.11: Parts are named `3<1`, `3>1`, `3!1`, and name their parent and part
 #[tokio::test]
 async fn before_its_work_and_after_it() {
     let world = world(|call| match &call.export {
@@ -46,6 +48,7 @@ async fn before_its_work_and_after_it() {
     assert_eq!(detail.stages[2].requisite_stage_ref_ids, ["1<a"]);
 }
 
+// Rule 2.3: A stage that failed may unfold into stages for that
 #[tokio::test]
 async fn after_its_failure() {
     let world = world(|call| match &call.export {
@@ -60,6 +63,7 @@ async fn after_its_failure() {
     assert_eq!((detail.status, detail.stages[1].ref_id.as_str(), detail.stages[1].status), (Status::Terminal, "1!mend", Status::Succeeded));
 }
 
+// Rule 2.11: What was planned is planned once, whoever dies
 #[tokio::test]
 async fn a_worker_killed_at_any_write_plans_once() {
     for lie in [Lie::Hang, Lie::WrittenHang] {
@@ -84,6 +88,7 @@ async fn refused(world: &World, stages: Value) -> model::reason::Reason {
     reason
 }
 
+// Rule 2.3: Planning that fails is its stage's failure
 #[tokio::test]
 async fn what_cannot_run_is_refused_with_its_reason() {
     let many: Vec<Value> = (0..=PLANNED_STAGES_MAX).map(|_| json!({"type": "wait"})).collect();
@@ -101,6 +106,7 @@ async fn what_cannot_run_is_refused_with_its_reason() {
     }
 }
 
+// Rule 2.11: Stages unfold only so deep, and into so many
 #[tokio::test]
 async fn an_execution_has_so_many_stage_runs() {
     // Ten times 32 and 200 are too many.
@@ -120,6 +126,7 @@ async fn an_execution_has_so_many_stage_runs() {
     assert_eq!(failed.reason().unwrap().data["cause"]["code"], json!("too-many-stage-runs"));
 }
 
+// Rule 2.11: Stages unfold only so deep, and into so many
 #[tokio::test]
 async fn stages_unfold_into_stages_only_so_deep() {
     // `plan` and `nest` unfold into each other for ever.
@@ -147,6 +154,7 @@ async fn a_stage_of_its_parents_type_does_not_unfold_again() {
     assert!(!world.exports().contains(&("1<a".to_owned(), Export::Plan(Before))));
 }
 
+// Rule 2.10: Restart: a part is restarted with its top-level stage
 #[tokio::test]
 async fn a_restarted_part_restarts_its_whole_which_plans_anew() {
     let world = world(|call| match &call.export {

@@ -73,6 +73,7 @@ async fn a_stage_that_waits_for_its_parts_names_them() {
     assert_eq!(reason.data["refIds"], json!(["1<a"]));
 }
 
+// Rule 2.5: The four failure choices, with the status of the stage and of the execution
 #[tokio::test]
 async fn a_failure_does_to_the_rest_what_the_pipeline_says() {
     for (flags, stage, code, whole, why) in [
@@ -105,6 +106,7 @@ async fn a_failure_does_to_the_rest_what_the_pipeline_says() {
     }
 }
 
+// Rule 2.3: A failure that may pass is repeated with growing pauses, so many times
 #[tokio::test]
 async fn a_failure_that_may_pass_is_repeated_until_it_is_enough() {
     let world = world(|_| {
@@ -146,6 +148,7 @@ async fn artifacts_that_a_trigger_cannot_bind_are_a_visible_failure() {
     assert!(matches!(by_hand, AppError::Invalid(_)), "a person is told at once");
 }
 
+// Rule 2.2: Every status but RUNNING and SUCCEEDED says why
 #[tokio::test]
 async fn what_has_not_started_says_what_it_waits_for_or_why_it_never_will() {
     let world = world(|call| if call.info.stage_id == "1" { judging(call).then(|_| fails()).boxed() } else { judging(call) });

@@ -13,6 +13,7 @@ fn origins() -> [Origin; 3] {
     ]
 }
 
+// Rule 2.10: Re-run: a new start with the old trigger, parameters and artifacts, whatever the origin
 #[tokio::test]
 async fn whatever_started_it_it_can_be_run_again() {
     for origin in origins() {
@@ -49,6 +50,7 @@ async fn whatever_started_it_it_can_be_run_again() {
     }
 }
 
+// Rule 2.10: Re-run: of an active execution only where the application allows it
 #[tokio::test]
 async fn an_active_one_only_where_the_application_allows_it() {
     let world = world(judging);

@@ -24,6 +24,8 @@ fn heals(call: &StepCall) -> Answer {
     if call.info.stage_id == "2" && call.info.attempt == 1 { fails() } else { succeeds() }
 }
 
+// Rule 2.10: Restart: the stage and every completed one after it go back, in a new generation
+// Rule 2.10: Restart: it is noted who, when, and what it had come to
 #[tokio::test]
 async fn a_failed_stage_is_done_again_in_a_new_generation() {
     let world = world(heals);
@@ -43,6 +45,7 @@ async fn a_failed_stage_is_done_again_in_a_new_generation() {
     assert_eq!(world.settings(2)["see"], "it", "and what it made is still there");
 }
 
+// Rule 2.10: Restart: nothing of the earlier attempt is left
 #[tokio::test]
 async fn what_an_earlier_attempt_left_counts_for_nothing() {
     let world = world(|call| match (call.info.stage_id.as_str(), call.info.attempt) {
@@ -62,6 +65,7 @@ async fn what_an_earlier_attempt_left_counts_for_nothing() {
     }
 }
 
+// Rule 2.10: The same request is carried out once, however often it is sent
 #[tokio::test]
 async fn the_same_request_restarts_once() {
     let world = world(heals);
@@ -119,6 +123,7 @@ fn beside() -> Value {
     json!([{"refId": "1", "type": "wait"}, {"refId": "2", "type": "wait"}])
 }
 
+// Rule 2.10: Restart: while RUNNING only where the application allows it
 #[tokio::test]
 async fn while_it_runs_the_application_must_allow_it() {
     let world = world(|call| if call.info.stage_id == "1" { judging(call) } else { succeeds() });

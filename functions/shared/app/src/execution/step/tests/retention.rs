@@ -49,6 +49,7 @@ fn traces(world: &World, id: &ExecutionId) -> Vec<String> {
     dump.lines().filter(|line| line.contains(&format!("#{id}")) || line.contains(&format!("\"{id}\""))).map(str::to_owned).collect()
 }
 
+// Rule 2.12: Ended executions are kept for a time, the newest of a pipeline always
 #[tokio::test]
 async fn the_old_go_and_the_newest_stay() {
     let world = small(|_| succeeds());

@@ -2,6 +2,7 @@
 
 use super::*;
 
+// Rule 2.9: A stage's settings are resolved when it starts, with what the stages before it left
 #[tokio::test]
 async fn a_chain_runs_to_its_end_with_resolved_settings() {
     let world = world(|_| succeeds());
@@ -20,6 +21,7 @@ async fn a_chain_runs_to_its_end_with_resolved_settings() {
     assert!(world.nothing_waits().await);
 }
 
+// Rule 2.1: An execution starts once for one correlation id
 #[tokio::test]
 async fn the_same_correlation_starts_one_execution() {
     let world = world(|_| succeeds());
@@ -63,6 +65,7 @@ async fn branches_overlap() {
     assert_eq!(world.detail(&started.execution).await.status, Status::Succeeded);
 }
 
+// Rule 2.3: Nothing has to be pushed: what is to be done next follows from the stored execution
 #[tokio::test]
 async fn a_worker_killed_at_any_write_is_continued_by_the_next() {
     for lie in [Lie::Hang, Lie::WrittenHang] {
@@ -107,6 +110,7 @@ async fn a_live_lease_is_respected_and_a_dead_one_taken() {
     assert!(took.is_none(), "the only process on the store need not wait for the lease of its dead predecessor");
 }
 
+// Rule 2.3: Nothing has to be pushed: what is to be done next follows from the stored execution
 #[tokio::test]
 async fn an_overtaken_worker_commits_nothing() {
     let world = Arc::new(world(|_| succeeds()));
@@ -214,6 +218,8 @@ async fn a_cancel_drops_what_is_under_way() {
     assert!(matches!(again, AppError::Conflict { code: "execution-ended", .. }));
 }
 
+// Rule 2.4: A condition that cannot be evaluated fails the stage with its own reason, never silently
+// Rule 2.9: What cannot be resolved fails the stage before it runs; no text is left as it was
 #[tokio::test]
 async fn what_cannot_be_resolved_never_runs() {
     for (stage, code) in [
@@ -234,6 +240,7 @@ async fn what_cannot_be_resolved_never_runs() {
     }
 }
 
+// Rule 2.4: False skips the stage, and it says so
 #[tokio::test]
 async fn a_false_condition_skips_and_says_so() {
     let world = world(|_| succeeds());
@@ -245,6 +252,7 @@ async fn a_false_condition_skips_and_says_so() {
     assert!(detail.stages[0].reason.as_ref().unwrap().is(ReasonCode::ConditionFalse));
 }
 
+// Rule 2.3: A pipeline without stages, or with a type that is not installed, is refused when it is started
 #[tokio::test]
 async fn a_stage_type_that_nobody_installed_is_refused_at_start_by_name() {
     let world = world(|_| succeeds());

@@ -13,6 +13,7 @@ fn stage(ref_id: &str, requisites: &[&str], see: Value) -> Value {
     json!({"refId": ref_id, "name": format!("stage {ref_id}"), "type": "wait", "requisiteStageRefIds": requisites, "see": see})
 }
 
+// Rule 2.8: A bare name is the output of that name of the nearest stage before
 #[tokio::test]
 async fn a_bare_name_is_the_nearest_output_before_it() {
     let world = world(naming);
@@ -32,6 +33,7 @@ async fn a_bare_name_is_the_nearest_output_before_it() {
     assert_eq!(seen("4"), json!({}), "what stands beside it is not seen");
 }
 
+// Rule 2.8: Artifacts are collected from all stages before, the nearest first, and the trigger
 #[tokio::test]
 async fn artifacts_are_collected_from_all_before_it_the_nearest_first() {
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -49,6 +51,7 @@ async fn artifacts_are_collected_from_all_before_it_the_nearest_first() {
     assert_eq!(names, ["2", "1"]);
 }
 
+// Rule 2.8: What nothing here left, the execution that started this one may have
 #[tokio::test]
 async fn what_nothing_here_left_the_execution_above_may_have() {
     let world = world(naming);
@@ -62,6 +65,7 @@ async fn what_nothing_here_left_the_execution_above_may_have() {
     assert_eq!(world.settings(0)["see"], json!(["7", "above"]));
 }
 
+// Rule 2.8: A part sees what its stage sees
 #[tokio::test]
 async fn a_part_sees_what_its_stage_sees() {
     let world = world(|call| match &call.export {

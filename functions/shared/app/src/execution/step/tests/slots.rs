@@ -36,6 +36,7 @@ async fn places(world: &World, pipeline: &PipelineId, ids: &[ExecutionId]) -> (V
     (running.iter().map(place).collect(), waiting.iter().map(|waiting| place(&waiting.execution)).collect())
 }
 
+// Rule 2.3: `limitConcurrent`: one execution of the pipeline at a time; of two starts in the same instant one waits
 #[tokio::test]
 async fn of_two_starts_in_the_same_instant_one_passes() {
     for first_ever in [true, false] {
@@ -64,6 +65,7 @@ async fn of_two_starts_in_the_same_instant_one_passes() {
     }
 }
 
+// Rule 2.3: `maxConcurrentExecutions`: so many at a time, where `limitConcurrent` is off
 #[tokio::test]
 async fn as_many_run_as_the_pipeline_says() {
     let world = world(judging);
@@ -77,6 +79,7 @@ async fn as_many_run_as_the_pipeline_says() {
     assert_eq!(statuses(&world, &ids[..3]).await, [Status::Running, Status::Running, Status::NotStarted]);
 }
 
+// Rule 2.3: `keepWaitingPipelines`: the oldest runs next, none is dropped
 #[tokio::test]
 async fn the_oldest_runs_next_and_none_is_dropped() {
     let world = world(judging);
@@ -90,6 +93,7 @@ async fn the_oldest_runs_next_and_none_is_dropped() {
     assert_eq!(places(&world, &pipeline, &ids).await, (vec![], vec![]));
 }
 
+// Rule 2.3: Otherwise the newest runs next; the others are cancelled and name it
 #[tokio::test]
 async fn the_newest_runs_next_and_every_other_is_told_why_not() {
     let world = world(judging);
@@ -151,6 +155,7 @@ async fn the_superseded_are_told_whenever_workers_die() {
     }
 }
 
+// Rule 2.3: A paused execution keeps its slot
 #[tokio::test]
 async fn a_paused_execution_keeps_its_slot() {
     let world = world(judging);
@@ -171,6 +176,7 @@ async fn one_that_is_cancelled_while_it_waits_leaves_the_queue() {
     assert_eq!(places(&world, &pipeline, &ids).await, (vec![0], vec![2, 3]));
 }
 
+// Rule 2.3: Past `startTimeExpiry` it is cancelled instead of begun
 #[tokio::test]
 async fn one_that_waits_past_its_start_time_is_cancelled() {
     let world = world(judging);

@@ -20,6 +20,7 @@ async fn passed_on(world: &World, pipeline: &PipelineId, to: &ExecutionId) {
     assert_eq!(world.status(to).await, Status::Running);
 }
 
+// Rule 2.3: A slot is given back exactly once, whatever the end
 #[tokio::test]
 async fn every_end_gives_it_back() {
     for end in ["success", "failure", "cancel"] {
@@ -39,6 +40,7 @@ async fn every_end_gives_it_back() {
     }
 }
 
+// Rule 2.3: A slot is given back exactly once, whatever the end
 #[tokio::test]
 async fn a_worker_killed_at_any_write_gives_it_back_once() {
     for lie in [Lie::Hang, Lie::WrittenHang] {
@@ -110,6 +112,7 @@ async fn limit(world: &World) -> PipelineId {
     world.save("flaskapp", "deployTesting", limited, &Expect::Present).await.unwrap()
 }
 
+// Rule 2.3: What ran before the first limit counts
 #[tokio::test]
 async fn what_ran_before_the_first_limit_counts() {
     let world = world(judging);
@@ -194,6 +197,7 @@ async fn the_first_limit_and_the_seeding_beside_an_end() {
     passed_on(&world, &pipeline, &after).await;
 }
 
+// Rule 2.10: Restart: the execution enters its pipeline's slots again
 #[tokio::test]
 async fn a_restart_beside_a_start_takes_one_slot() {
     let world = world(judging);

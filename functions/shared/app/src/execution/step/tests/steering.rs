@@ -25,6 +25,7 @@ impl Inbox for AlwaysWoken {
     }
 }
 
+// Rule 2.10: Pause: what is under way is finished, nothing else begins; resume goes on
 #[tokio::test]
 async fn what_is_under_way_is_finished_and_nothing_else_begins() {
     let known = Arc::new(std::sync::OnceLock::<Ports>::new());
@@ -55,6 +56,7 @@ async fn what_is_under_way_is_finished_and_nothing_else_begins() {
     assert_eq!((world.status(id).await, world.calls().len()), (Status::Succeeded, 2));
 }
 
+// Rule 2.6: Paused time is not counted
 #[tokio::test]
 async fn paused_time_is_not_the_stages_time() {
     let world = world(judging);
@@ -71,6 +73,7 @@ async fn paused_time_is_not_the_stages_time() {
     assert_eq!(world.detail(&id).await.stages[0].deadline_ms, Some(deadline + 48 * 3_600_000));
 }
 
+// Rule 2.10: A judgment is taken while paused and acts on resume
 #[tokio::test]
 async fn a_judgment_is_taken_while_paused_and_acts_on_resume() {
     let world = world(judging);
@@ -87,6 +90,7 @@ async fn a_judgment_is_taken_while_paused_and_acts_on_resume() {
     assert_eq!(world.status(&id).await, Status::Succeeded);
 }
 
+// Rule 2.10: Cancel: a paused execution goes on first
 #[tokio::test]
 async fn a_paused_execution_can_be_cancelled() {
     let world = world(judging);
@@ -99,6 +103,7 @@ async fn a_paused_execution_can_be_cancelled() {
     assert_eq!((world.status(&id).await, world.detail(&id).await.paused), (Status::Canceled, None));
 }
 
+// Rule 2.10: The same request is carried out once, however often it is sent
 #[tokio::test]
 async fn what_cannot_be_done_is_refused_and_a_repeat_is_not_done_twice() {
     let world = world(judging);
@@ -143,6 +148,7 @@ async fn a_repeat_that_was_overtaken_by_its_own_first_try_is_not_done_twice() {
     assert_eq!(world.status(&id).await, Status::Running);
 }
 
+// Rule 2.10: Skip by hand: stages whose type or JSON allows it, at once or when their turn comes
 #[tokio::test]
 async fn a_stage_is_left_out_where_that_is_allowed() {
     let stages = json!([
@@ -173,6 +179,7 @@ async fn a_stage_is_left_out_where_that_is_allowed() {
     assert_eq!(conflict(skip(ports, &dev(), &id, "1", "", None).await), "execution-ended");
 }
 
+// Rule 2.10: Dry run: only what a dry run needs is run, the rest is resolved and left at that
 #[tokio::test]
 async fn a_dry_run_runs_only_what_it_needs() {
     let stages = json!([

@@ -30,6 +30,8 @@ async fn reason(world: &World, id: &ExecutionId) -> model::reason::Reason {
     world.detail(id).await.stages[0].reason.clone().unwrap()
 }
 
+// Rule 2.7: Outside its window a stage waits, RUNNING, and starts when it opens
+// Rule 2.7: The zone is the pipeline's, else the server's, and the reason names it
 #[tokio::test]
 async fn a_stage_waits_for_its_window_and_names_the_zone() {
     let ours = json!({"stages": stage(from_nine()), "waybill": {"timeZone": "asia/shanghai"}});
@@ -54,6 +56,7 @@ async fn a_stage_waits_for_its_window_and_names_the_zone() {
     }
 }
 
+// Rule 2.6: Time in the execution window is not counted
 #[tokio::test]
 async fn waiting_for_the_window_is_not_the_stages_time() {
     let world = world(judging);
@@ -70,6 +73,7 @@ fn jitter(more: Value) -> Value {
     stage(window)
 }
 
+// Rule 2.7: Jitter delays once, and may leave out what people start
 #[tokio::test]
 async fn the_random_delay_is_waited_once() {
     let world = world(|_| succeeds());
@@ -99,6 +103,7 @@ async fn a_window_that_closes_during_the_delay_is_waited_for_without_another_del
     assert_eq!(world.status(&id).await, Status::Succeeded);
 }
 
+// Rule 2.7: Jitter delays once, and may leave out what people start
 #[tokio::test]
 async fn the_delay_may_leave_out_what_people_start() {
     let stages = jitter(json!({"jitter": {"enabled": true, "minDelay": 60, "maxDelay": 60, "skipManual": true}}));
@@ -112,6 +117,7 @@ async fn the_delay_may_leave_out_what_people_start() {
     assert_eq!((world.status(&by_hand).await, world.status(&by_push).await), (Status::Succeeded, Status::Running));
 }
 
+// Rule 2.7: Somebody may skip the wait
 #[tokio::test]
 async fn somebody_may_not_want_to_wait() {
     for stages in [stage(from_nine()), jitter(json!({}))] {
