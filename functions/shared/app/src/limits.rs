@@ -13,6 +13,9 @@ pub const PARAMETERS_BYTES_MAX: usize = 256 << 10;
 /// Most bytes of what one stage leaves behind.
 pub const RESULTS_BYTES_MAX: usize = 1 << 20;
 
+/// Longest time for which ended executions are kept.
+const KEPT_MS_MAX: Millis = 10 * 366 * 24 * 3_600_000;
+
 /// Limits that an installation may set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
@@ -60,15 +63,22 @@ impl Limits {
         if let Err(error) = window::zone(&self.time_zone) {
             return refuse("/timeZone", error.to_string());
         }
-        let bounded: [(&str, u64, u64, u64); 8] = [
+        let of_one = &self.execution;
+        let bounded: [(&str, u64, u64, u64); 14] = [
             ("/leaseMs", self.lease_ms, 1_000, 15 * 60_000),
             ("/lingerMsMax", self.linger_ms_max, 0, 15 * 60_000),
             ("/takesMax", u64::from(self.takes_max), 1, 1_000),
             ("/waitingMax", self.waiting_max as u64, 0, 1_000),
             ("/depthMax", u64::from(self.depth_max), 0, 16),
+            ("/keptMs", self.kept_ms, 60_000, KEPT_MS_MAX),
             ("/keptNewest", self.kept_newest as u64, 1, 10_000),
-            ("/execution/pollMsMin", self.execution.poll_ms_min, 100, self.execution.poll_ms_max),
-            ("/execution/stopMsMax", self.execution.stop_ms_max, 1_000, 15 * 60_000),
+            ("/execution/stepRetriesMax", u64::from(of_one.step_retries_max), 0, 100),
+            ("/execution/retryMsFirst", of_one.retry_ms_first, 10, of_one.retry_ms_max),
+            ("/execution/retryMsMax", of_one.retry_ms_max, 10, 24 * 3_600_000),
+            ("/execution/yieldsInARowMax", u64::from(of_one.yields_in_a_row_max), 1, 100_000),
+            ("/execution/pollMsMin", of_one.poll_ms_min, 100, of_one.poll_ms_max),
+            ("/execution/pollMsMax", of_one.poll_ms_max, 100, 24 * 3_600_000),
+            ("/execution/stopMsMax", of_one.stop_ms_max, 1_000, 15 * 60_000),
         ];
         for (pointer, value, least, most) in bounded {
             if !(least..=most).contains(&value) {
@@ -82,6 +92,7 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn the_defaults_hold_and_nonsense_does_not() {
@@ -93,10 +104,32 @@ mod tests {
                 other => panic!("{other}"),
             }
         };
-        assert_eq!(refused(r#"{"timeZone": "Mars/Base"}"#), "/timeZone");
-        assert_eq!(refused(r#"{"leaseMs": 5}"#), "/leaseMs");
-        assert_eq!(refused(r#"{"depthMax": 17}"#), "/depthMax");
-        assert_eq!(refused(r#"{"execution": {"pollMsMin": 5}}"#), "/execution/pollMsMin");
+        let wrong = [
+            ("/timeZone", json!("Mars/Base")),
+            ("/leaseMs", json!(5)),
+            ("/lingerMsMax", json!(900_001)),
+            ("/takesMax", json!(0)),
+            ("/waitingMax", json!(1_001)),
+            ("/depthMax", json!(17)),
+            ("/keptMs", json!(u64::MAX)),
+            ("/keptNewest", json!(0)),
+            ("/execution/stepRetriesMax", json!(101)),
+            ("/execution/retryMsFirst", json!(60_001)),
+            ("/execution/retryMsMax", json!(u64::MAX)),
+            ("/execution/yieldsInARowMax", json!(0)),
+            ("/execution/pollMsMin", json!(5)),
+            ("/execution/pollMsMax", json!(u64::MAX)),
+            ("/execution/stopMsMax", json!(999)),
+        ];
+        for (pointer, value) in wrong {
+            let (field, whole) = match pointer.strip_prefix("/execution/") {
+                Some(inner) => (inner, false),
+                None => (pointer.trim_start_matches('/'), true),
+            };
+            let fields = json!({field: value});
+            let limits = if whole { fields } else { json!({"execution": fields}) };
+            assert_eq!(refused(&limits.to_string()), pointer);
+        }
         assert!(serde_json::from_str::<Limits>(r#"{"leaseSeconds": 5}"#).is_err(), "a misspelt limit is no limit");
     }
 }
