@@ -132,7 +132,16 @@ impl Entropy for Names {
 /// A pipeline as people write it.
 pub(crate) fn document(at: usize, pipeline: &Pipeline) -> Value {
     let stages: Vec<Value> = pipeline.stages.iter().enumerate().map(|(at, stage)| stage_json(at, stage)).collect();
-    json!({"application": APPLICATION, "name": format!("pipeline {at}"), "stages": stages})
+    let mut json = json!({"application": APPLICATION, "name": format!("pipeline {at}"), "stages": stages});
+    match pipeline.limit {
+        Some(1) => json["limitConcurrent"] = json!(true),
+        Some(limit) => json["maxConcurrentExecutions"] = json!(limit),
+        None => {}
+    }
+    if pipeline.keep_waiting {
+        json["keepWaitingPipelines"] = json!(true);
+    }
+    json
 }
 
 fn stage_json(at: usize, stage: &Stage) -> Value {

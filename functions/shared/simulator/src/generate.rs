@@ -17,14 +17,7 @@ pub fn scenario(seed: u64) -> Scenario {
     let rng = &mut Rng::new(seed, SALT);
     let gated = rng.per_mille(600);
     let pipelines: Vec<Pipeline> = (0..rng.weighted(&[(85, 1), (15, 2)])).map(|_| pipeline(rng, gated)).collect();
-    let count = rng.weighted(&[(75, 1), (15, 2), (7, 3), (3, 4)]);
-    let runs: Vec<Run> = (0..count)
-        .map(|_| Run {
-            pipeline: rng.position(pipelines.len()),
-            at_ms: rng.weighted(&[(6, 0), (2, 5), (1, 2_000), (1, 90_000)]),
-            twice: rng.per_mille(100),
-        })
-        .collect();
+    let runs = runs(rng, &pipelines, gated);
     let mut scenario = Scenario {
         seed,
         classes: classes(rng),
@@ -45,6 +38,21 @@ pub fn scenario(seed: u64) -> Scenario {
         oracle::tame(&mut scenario);
     }
     scenario
+}
+
+fn runs(rng: &mut Rng, pipelines: &[Pipeline], gated: bool) -> Vec<Run> {
+    let limited = pipelines.iter().position(|pipeline| pipeline.limit.is_some());
+    let few: &[(u64, u64)] = &[(75, 1), (15, 2), (7, 3), (3, 4)];
+    let many: &[(u64, u64)] = &[(10, 1), (50, 2), (30, 3), (10, 4)];
+    let count = rng.weighted(if limited.is_some() { many } else { few });
+    let one = |_| Run {
+        pipeline: limited.filter(|_| rng.per_mille(700)).unwrap_or_else(|| rng.position(pipelines.len())),
+        at_ms: rng.weighted(&[(6, 0), (2, 5), (1, 2_000), (1, 90_000)]),
+        twice: rng.per_mille(100),
+        // What races is left out where outcomes must not depend on timing.
+        start_by_ms: (limited.is_some() && !gated && rng.per_mille(150)).then(|| rng.range(10, 60_000)),
+    };
+    (0..count).map(one).collect()
 }
 
 fn classes(rng: &mut Rng) -> Classes {
@@ -74,6 +82,10 @@ fn pipeline(rng: &mut Rng, gated: bool) -> Pipeline {
     let (low, high) = rng.weighted(&[(78, (1, 4)), (18, (5, 10)), (3, (11, 20)), (1, (21, STAGES_MAX as u64))]);
     let count = rng.range(low, high) as usize;
     let mut pipeline = Pipeline::default();
+    if rng.per_mille(180) {
+        pipeline.limit = Some(rng.weighted(&[(6, 1), (3, 2), (1, 3)]));
+        pipeline.keep_waiting = gated || rng.per_mille(500);
+    }
     for at in 0..count {
         let stage = stage(rng, at, &pipeline, gated);
         pipeline.stages.push(stage);

@@ -239,6 +239,12 @@ fn finished(pipeline: &Pipeline, stages: &[Status]) -> Status {
     if pipeline.stages.iter().zip(stages).any(fails) { Status::Terminal } else { Status::Succeeded }
 }
 
+/// Another execution may take its place while it waits for a slot, or its time to begin may be over.
+fn may_never_begin(scenario: &Scenario, run: usize) -> bool {
+    let Pipeline { limit, keep_waiting, .. } = scenario.pipeline_of(run);
+    (limit.is_some() && !keep_waiting) || scenario.runs[run].start_by_ms.is_some()
+}
+
 /// A stage may have come to its end or been overtaken by the end of the whole.
 fn racing(scenario: &Scenario, run: usize, cancels: bool) -> Expected {
     let pipeline = scenario.pipeline_of(run);
@@ -262,9 +268,13 @@ fn racing(scenario: &Scenario, run: usize, cancels: bool) -> Expected {
         (true, true) => vec![ideal[at], Status::Canceled, Status::NotStarted],
         (true, false) | (false, _) => vec![ideal[at]],
     });
-    let stages = stages.collect();
+    let mut stages: Vec<Vec<Status>> = stages.collect();
     if !ideal.iter().any(|status| halts(*status)) {
         whole.push(finished(pipeline, &ideal));
+    }
+    if may_never_begin(scenario, run) {
+        stages.iter_mut().for_each(|may| may.push(Status::NotStarted));
+        whole.push(Status::Canceled);
     }
     Expected { stages, whole }
 }

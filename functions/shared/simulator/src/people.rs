@@ -3,7 +3,7 @@
 use crate::fault::Class;
 use crate::ports::Ports;
 use crate::scenario::{Outside, Scenario, What, When};
-use crate::state::{Event, State, World};
+use crate::state::{Event, START, State, World};
 use app::error::AppError;
 use app::execution::inbox::{self, Signal};
 use app::execution::start::{self, Into, Request};
@@ -151,11 +151,12 @@ pub(crate) async fn deliver(world: Arc<World>, ports: Ports, at: usize) {
 async fn start_run(world: &World, ports: &Ports, run: usize) -> Result<String, AppError> {
     let request = {
         let state = world.lock();
+        let spec = state.scenario.runs[run];
         let mut trigger = Map::new();
         trigger.insert("run".to_owned(), json!(run));
         Request {
             application: AppName::parse(APPLICATION).map_err(|error| AppError::Damaged(error.to_string()))?,
-            pipeline: state.watch.pipelines[state.scenario.runs[run].pipeline].clone(),
+            pipeline: state.watch.pipelines[spec.pipeline].clone(),
             submitter: person("ann", false),
             origin: Origin::Manual,
             trigger,
@@ -165,7 +166,7 @@ async fn start_run(world: &World, ports: &Ports, run: usize) -> Result<String, A
             note: String::new(),
             correlation: Some(format!("run-{run}")),
             into: Into::EveryProject,
-            start_by_ms: None,
+            start_by_ms: spec.start_by_ms.map(|ms| START + spec.at_ms + ms),
             parent: None,
         }
     };

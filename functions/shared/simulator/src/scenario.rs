@@ -74,6 +74,10 @@ impl Place {
 pub struct Pipeline {
     /// Its stages; each requires earlier ones only.
     pub stages: Vec<Stage>,
+    /// So many of its executions may run at once.
+    pub limit: Option<u32>,
+    /// Those that wait for a slot all run, oldest first; otherwise the newest alone.
+    pub keep_waiting: bool,
 }
 
 /// A stage and what its component does.
@@ -190,6 +194,8 @@ pub struct Run {
     pub at_ms: u64,
     /// By two people at once, with the same correlation id.
     pub twice: bool,
+    /// It is cancelled when it has not begun so long after that.
+    pub start_by_ms: Option<u64>,
 }
 
 /// Something that is done to an execution from outside.

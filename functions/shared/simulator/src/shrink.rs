@@ -105,6 +105,9 @@ impl Small {
                 if self.scenario.runs[at].twice {
                     self.change(|s| s.runs[at].twice = false);
                 }
+                if self.scenario.runs[at].start_by_ms.is_some() {
+                    self.change(|s| s.runs[at].start_by_ms = None);
+                }
                 at += 1;
             }
         }
@@ -124,6 +127,9 @@ impl Small {
 
     fn simpler_stages(&mut self) {
         for pipeline in 0..self.scenario.pipelines.len() {
+            if self.scenario.pipelines[pipeline].limit.is_some() {
+                self.change(|s| s.pipelines[pipeline].limit = None);
+            }
             for at in 0..self.scenario.pipelines[pipeline].stages.len() {
                 self.simpler_stage(pipeline, at);
             }

@@ -37,14 +37,16 @@ fn scenario(text: &mut String, scenario: &Scenario) {
     let Scenario { place, tokens, gated, classes, .. } = scenario;
     let _ = writeln!(text, "  {place:?}, faults {classes:?}, tokens {tokens}, gated {gated}");
     for (at, pipeline) in scenario.pipelines.iter().enumerate() {
-        let _ = writeln!(text, "  pipeline {at}");
+        let limit = pipeline.limit.map(|limit| format!(", {limit} at once, those that wait are kept: {}", pipeline.keep_waiting));
+        let _ = writeln!(text, "  pipeline {at}{}", limit.unwrap_or_default());
         for (at, one) in pipeline.stages.iter().enumerate() {
             let _ = writeln!(text, "    stage {at} {}", stage(one));
         }
     }
     for (at, run) in scenario.runs.iter().enumerate() {
         let twice = if run.twice { ", twice" } else { "" };
-        let _ = writeln!(text, "  run {at}: pipeline {} at {} ms{twice}", run.pipeline, run.at_ms);
+        let by = run.start_by_ms.map(|ms| format!(", to begin within {ms} ms")).unwrap_or_default();
+        let _ = writeln!(text, "  run {at}: pipeline {} at {} ms{twice}{by}", run.pipeline, run.at_ms);
     }
     for event in &scenario.outside {
         let keyed = if event.keyed { ", with a key" } else { "" };

@@ -116,6 +116,7 @@ pub(crate) fn at_rest(state: &mut State) {
         }
     }
     letters(state);
+    super::slots::at_rest(state);
 }
 
 fn started(state: &mut State, run: usize) {

@@ -2,6 +2,7 @@
 //! sent. What is stored is read back as it was stored; nothing here helps the code under test.
 
 mod end;
+mod slots;
 mod writes;
 
 pub use end::{Outcome, StageOutcome};
@@ -40,6 +41,9 @@ pub(crate) struct Seen {
 pub(crate) struct Watch {
     pub(crate) runs: Vec<Seen>,
     pub(crate) pipelines: Vec<PipelineId>,
+    /// The pipeline of each run.
+    pipeline_of: Vec<usize>,
+    queues: Vec<slots::Queue>,
     by_id: BTreeMap<String, usize>,
     /// The fence that a task wrote last, by task and execution.
     fences: BTreeMap<(u64, usize), String>,
@@ -50,6 +54,8 @@ impl Watch {
         Self {
             runs: scenario.runs.iter().map(|_| Seen::default()).collect(),
             pipelines: (0..scenario.pipelines.len()).map(crate::people::pipeline_id).collect(),
+            pipeline_of: scenario.runs.iter().map(|run| run.pipeline).collect(),
+            queues: scenario.pipelines.iter().map(|pipeline| slots::Queue::of(pipeline.limit)).collect(),
             by_id: BTreeMap::new(),
             fences: BTreeMap::new(),
         }

@@ -1,6 +1,6 @@
 //! What is committed, transaction by transaction.
 
-use super::Seen;
+use super::{Seen, slots};
 use crate::people;
 use crate::state::{State, Who};
 use app::execution::keys;
@@ -13,19 +13,24 @@ use model::reason::{Code, ReasonCode};
 use model::status::Status;
 use std::collections::BTreeSet;
 
-/// The executions that a transaction moved.
-pub(crate) type Noticed = BTreeSet<usize>;
+/// What a transaction moved.
+#[derive(Default)]
+pub(crate) struct Noticed {
+    runs: BTreeSet<usize>,
+    /// Pipelines whose slots are to be looked at.
+    pipelines: Vec<usize>,
+}
 
 /// Looks at a transaction whose conditions hold, before it is written.
 pub(crate) fn before_write(state: &mut State, transaction: &Transaction, task: u64, who: Who) -> Noticed {
-    let mut noticed = Noticed::new();
+    let mut noticed = Noticed::default();
     for write in &transaction.writes {
         let key = write.key();
         let Some(id) = key.partition.strip_prefix("EXEC#") else { continue };
         match (key.sort.as_str(), write) {
             ("META", Write::Put(item, _)) => {
                 if let Some(run) = meta(state, item, transaction, task, who) {
-                    noticed.insert(run);
+                    noticed.runs.insert(run);
                 }
             }
             (sort, Write::Put(item, _)) if sort.starts_with("LOG#") => log(state, id, item, transaction),
@@ -35,12 +40,16 @@ pub(crate) fn before_write(state: &mut State, transaction: &Transaction, task: u
             _ => {}
         }
     }
+    noticed.pipelines = slots::touched(&state.watch, transaction);
     noticed
 }
 
 /// What waits for a transition learns of it.
 pub(crate) fn after_write(state: &mut State, noticed: Noticed) {
-    for run in noticed {
+    for pipeline in noticed.pipelines {
+        slots::look(state, pipeline);
+    }
+    for run in noticed.runs {
         people::notice(state, run);
     }
     state.look_at_gates();
