@@ -208,13 +208,38 @@ fn outside(rng: &mut Rng, pipeline: &Pipeline, run: usize, gated: bool) -> Vec<O
             events.push(Outside { run, when, what, keyed: rng.per_mille(500), again: false });
         }
     }
-    if rng.per_mille(if gated { 200 } else { 180 }) {
+    let held = rng.per_mille(160) && pauses(rng, pipeline, run, gated, &mut events);
+    if !held && rng.per_mille(if gated { 200 } else { 180 }) {
         let racing = [When::After(rng.range(0, 60_000)), When::Transition(rng.range(1, 10))];
         let when = if gated { When::Still } else { *rng.pick(&racing) };
         let keyed = gated || rng.per_mille(700);
         events.push(Outside { run, when, what: What::Cancel, keyed, again: rng.per_mille(200) });
     }
     events
+}
+
+/// Holds an execution once or twice. True when it is cancelled while it is held.
+fn pauses(rng: &mut Rng, pipeline: &Pipeline, run: usize, gated: bool, events: &mut Vec<Outside>) -> bool {
+    // A step that never comes back keeps its worker all the while.
+    let stuck = pipeline.stages.iter().flat_map(|stage| &stage.acts).any(|act| act.then == Then::Stuck);
+    for _ in 0..rng.weighted(&[(80, 1), (20, 2)]) {
+        let for_ms = rng.weighted(&[(3, 300), (3, 20_000), (3, 200_000), (if stuck { 0 } else { 2 }, 4 * 3_600_000)]);
+        let racing = [When::After(rng.range(0, 60_000)), When::Transition(rng.range(1, 10))];
+        let when = *rng.pick(if gated { &racing[1..] } else { &racing });
+        let what = What::Pause { for_ms };
+        events.push(Outside { run, when, what, keyed: rng.per_mille(700), again: rng.per_mille(150) });
+    }
+    let cancels = rng.per_mille(250);
+    if cancels {
+        // Where the outcome must not depend on timing it is held when nothing moves any more, and then cancelled for sure.
+        let for_ms = *rng.pick(&[2_000, 200_000]);
+        if gated {
+            events.push(Outside { run, when: When::Still, what: What::Pause { for_ms }, keyed: true, again: false });
+        }
+        let when = if gated { When::HeldStill(rng.range(0, 4_000)) } else { When::Held(rng.range(0, 4_000)) };
+        events.push(Outside { run, when, what: What::Cancel, keyed: true, again: rng.per_mille(200) });
+    }
+    cancels
 }
 
 fn answers(rng: &mut Rng, run: usize, stage: usize, nth: usize, gated: bool, events: &mut Vec<Outside>) {

@@ -69,7 +69,7 @@ fn timed_out(stage: &Stage) -> End {
 fn answer(scenario: &Scenario, run: usize, at: usize, nth: usize) -> Option<bool> {
     scenario.outside.iter().filter(|event| event.run == run && event.when == When::Asked(at, nth)).find_map(|event| match event.what {
         What::Answer { stage, go, stranger: false } if stage == at => Some(go),
-        What::Answer { .. } | What::Cancel => None,
+        What::Answer { .. } | What::Cancel | What::Pause { .. } => None,
     })
 }
 
@@ -149,12 +149,19 @@ pub fn expect(scenario: &Scenario, run: usize) -> Option<Expected> {
     if !scenario.gated && loose(scenario, run) {
         return None;
     }
-    let cancels = scenario.outside.iter().any(|event| event.run == run && event.what == What::Cancel);
+    let cancels = cancels(scenario, run);
     if scenario.gated {
         let (stages, whole) = settled(scenario, run, cancels);
         return Some(Expected { stages: stages.into_iter().map(|status| vec![status]).collect(), whole: vec![whole] });
     }
     Some(racing(scenario, run, cancels))
+}
+
+/// Whether it is cancelled once nothing of it moves; one that is to be cancelled while it is held must be held.
+fn cancels(scenario: &Scenario, run: usize) -> bool {
+    let mine = || scenario.outside.iter().filter(|event| event.run == run);
+    let held = mine().any(|event| event.when == When::Still && matches!(event.what, What::Pause { .. }));
+    mine().any(|event| event.what == What::Cancel && (held || !matches!(event.when, When::HeldStill(_))))
 }
 
 /// Answers that nobody asked for, or several to one question; times that a normal stage may or may not keep.

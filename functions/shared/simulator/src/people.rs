@@ -5,6 +5,7 @@ use crate::ports::Ports;
 use crate::scenario::{Outside, Scenario, What, When};
 use crate::state::{Event, START, State, World};
 use app::error::AppError;
+use app::execution::control;
 use app::execution::inbox::{self, Signal};
 use app::execution::start::{self, Into, Request};
 use model::id::{AppName, ExecutionId, PipelineId};
@@ -23,8 +24,12 @@ pub(crate) const APPLICATION: &str = "sim";
 /// Something that is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Letter {
-    Start { run: usize },
+    Start {
+        run: usize,
+    },
     Outside(usize),
+    /// Lets go on what an event held.
+    Resume(usize),
 }
 
 /// How far a letter is.
@@ -70,6 +75,10 @@ impl People {
             if event.again {
                 posts.push(post(Letter::Outside(at), true));
             }
+            if matches!(event.what, What::Pause { .. }) {
+                // Whoever holds it twice lets it go twice.
+                posts.extend((0..=usize::from(event.again)).map(|_| post(Letter::Resume(at), false)));
+            }
         }
         Self { posts }
     }
@@ -83,7 +92,7 @@ impl People {
     pub(crate) fn answers(&self) -> impl Iterator<Item = (Option<usize>, &Sent)> {
         self.posts.iter().map(|post| match post.letter {
             Letter::Start { .. } => (None, &post.sent),
-            Letter::Outside(at) => (Some(at), &post.sent),
+            Letter::Outside(at) | Letter::Resume(at) => (Some(at), &post.sent),
         })
     }
 }
@@ -98,6 +107,7 @@ pub(crate) fn begin(state: &mut State) {
                 Outside { run, when: When::After(ms), .. } => Some(state.scenario.runs[run].at_ms + 50 + ms),
                 _ => None,
             },
+            Letter::Resume(_) => None,
         };
         if let Some(ms) = when.filter(|_| !state.people.posts[at].repeats) {
             fly(state, at, ms);
@@ -112,30 +122,48 @@ fn fly(state: &mut State, at: usize, after_ms: u64) {
 
 /// An execution moved: sends what waited for it.
 pub(crate) fn notice(state: &mut State, run: usize) {
-    let waiting: Vec<(usize, When)> = state
-        .people
-        .posts
-        .iter()
-        .enumerate()
+    let posts = state.people.posts.iter().enumerate();
+    let waiting: Vec<(usize, Letter)> = posts
         .filter(|(_, post)| post.sent == Sent::No && !post.repeats)
-        .filter_map(|(at, post)| match post.letter {
-            Letter::Outside(event) if state.scenario.outside[event].run == run => Some((at, state.scenario.outside[event].when)),
-            Letter::Outside(_) | Letter::Start { .. } => None,
+        .map(|(at, post)| (at, post.letter))
+        .filter(|(_, letter)| match letter {
+            Letter::Outside(event) | Letter::Resume(event) => state.scenario.outside[*event].run == run,
+            Letter::Start { .. } => false,
         })
         .collect();
-    for (at, when) in waiting {
-        let due = match when {
-            When::After(_) => false,
-            When::Transition(count) => state.watch.transitions(run) >= count,
-            When::Asked(stage, nth) => state.watch.asked(run, stage) > nth,
-            When::Still => crate::check::is_still(state, run),
+    for (at, letter) in waiting {
+        let after = match letter {
+            Letter::Start { .. } => None,
+            Letter::Outside(event) => due(state, run, state.scenario.outside[event].when, at),
+            Letter::Resume(event) => match state.scenario.outside[event].what {
+                What::Pause { for_ms } if state.watch.held(run) > let_go(state, run) => Some(for_ms),
+                _ => None,
+            },
         };
-        if due {
-            let chance = state.chance(at as u64, 0x9E0);
-            let after = if chance.is_multiple_of(3) { (chance >> 8) % 40_000 } else { (chance >> 8) % 50 };
+        if let Some(after) = after {
             fly(state, at, after);
         }
     }
+}
+
+/// How often somebody set out to let an execution go on.
+fn let_go(state: &State, run: usize) -> usize {
+    let of = |post: &&Post| matches!(post.letter, Letter::Resume(event) if state.scenario.outside[event].run == run);
+    state.people.posts.iter().filter(of).filter(|post| post.sent != Sent::No).count()
+}
+
+/// In how long something is sent, if its time has come.
+fn due(state: &State, run: usize, when: When, at: usize) -> Option<u64> {
+    let now = match when {
+        When::After(_) => false,
+        When::Transition(count) => state.watch.transitions(run) >= count,
+        When::Asked(stage, nth) => state.watch.asked(run, stage) > nth,
+        When::Still => crate::check::is_still(state, run),
+        When::Held(ms) => return state.watch.is_held(run).then_some(ms),
+        When::HeldStill(ms) => return crate::check::is_still_held(state, run).then_some(ms),
+    };
+    let chance = state.chance(at as u64, 0x9E0);
+    now.then_some(if chance.is_multiple_of(3) { (chance >> 8) % 40_000 } else { (chance >> 8) % 50 })
 }
 
 /// Carries a letter to the front, once.
@@ -144,6 +172,7 @@ pub(crate) async fn deliver(world: Arc<World>, ports: Ports, at: usize) {
     let result = match letter {
         Letter::Start { run } => start_run(&world, &ports, run).await,
         Letter::Outside(event) => send(&world, &ports, event).await,
+        Letter::Resume(event) => resume(&world, &ports, event, at).await,
     };
     answered(&mut world.lock(), at, result);
 }
@@ -189,9 +218,22 @@ async fn send(world: &World, ports: &Ports, event: usize) -> Result<String, AppE
             let signal = Signal { stage: stage.to_string(), name: "judgment".to_owned(), body };
             inbox::signal(ports.inbox(), &person("bob", !stranger), &id, &signal, key.as_deref()).await
         }
+        What::Pause { .. } => control::pause(ports.inbox(), &person("cid", false), &id, "wait", key.as_deref()).await,
         What::Cancel => inbox::cancel(ports.inbox(), &person("cid", false), &id, "enough", key.as_deref()).await,
     };
     Ok(sent?.to_string())
+}
+
+async fn resume(world: &World, ports: &Ports, event: usize, post: usize) -> Result<String, AppError> {
+    let id = {
+        let state = world.lock();
+        state.watch.id_of(state.scenario.outside[event].run)
+    };
+    let Some(id) = id.and_then(|id| ExecutionId::parse(id).ok()) else {
+        return Err(AppError::NotFound { what: "execution", id: String::new() });
+    };
+    let key = format!("resume-{post}");
+    Ok(control::resume(ports.inbox(), &person("cid", false), &id, Some(&key)).await?.to_string())
 }
 
 /// A developer, who may answer or not.
@@ -207,7 +249,7 @@ pub(crate) fn pipeline_id(at: usize) -> PipelineId {
 
 fn keyed(state: &State, at: usize) -> bool {
     match state.people.posts[at].letter {
-        Letter::Start { .. } => true,
+        Letter::Start { .. } | Letter::Resume(_) => true,
         Letter::Outside(event) => state.scenario.outside[event].keyed,
     }
 }

@@ -224,6 +224,10 @@ pub enum When {
     Asked(usize, usize),
     /// When nothing of the execution can move by itself.
     Still,
+    /// So long after it was seen to be held.
+    Held(u64),
+    /// So long after it was seen to be held while nothing of it could move by itself.
+    HeldStill(u64),
 }
 
 /// What is done.
@@ -240,6 +244,11 @@ pub enum What {
     },
     /// Cancels the execution.
     Cancel,
+    /// Holds the execution, and lets it go on so long after it was seen to be held.
+    Pause {
+        /// How long.
+        for_ms: u64,
+    },
 }
 
 impl Act {

@@ -199,8 +199,8 @@ fn without_stage(scenario: &mut Scenario, pipeline: usize, at: usize) {
     let runs: Vec<usize> = (0..scenario.runs.len()).filter(|run| scenario.runs[*run].pipeline == pipeline).collect();
     let about = |event: &crate::scenario::Outside| match (event.what, event.when) {
         (What::Answer { stage, .. }, _) => Some(stage),
-        (What::Cancel, When::Asked(stage, _)) => Some(stage),
-        (What::Cancel, _) => None,
+        (What::Cancel | What::Pause { .. }, When::Asked(stage, _)) => Some(stage),
+        (What::Cancel | What::Pause { .. }, _) => None,
     };
     scenario.outside.retain(|event| !runs.contains(&event.run) || about(event) != Some(at));
     for event in scenario.outside.iter_mut().filter(|event| runs.contains(&event.run)) {

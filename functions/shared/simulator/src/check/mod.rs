@@ -16,6 +16,7 @@ use crate::state::State;
 use app::execution::stored::Meta;
 use app::ports::{Key, Wake};
 use engine::{Graph, Phase, RunState, StageRun};
+use model::Millis;
 use model::id::PipelineId;
 use model::status::Status;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,10 +33,25 @@ pub(crate) struct Seen {
     pub(crate) events: BTreeMap<String, Vec<String>>,
     /// Suspensions of each stage, as (attempt, seq).
     asked: BTreeMap<usize, Vec<(u32, u32)>>,
+    /// When it was held, in which generation, and until when, on the clock of the world.
+    held: Vec<Hold>,
     at_gate: BTreeSet<usize>,
     /// Stages whose component was told that their time is over.
     timed_out: BTreeSet<usize>,
 }
+
+/// A time in which an execution was held.
+struct Hold {
+    /// The instant and the generation that are stored.
+    of: (Millis, u32),
+    from: Millis,
+    until: Option<Millis>,
+    /// Nothing of it could move by itself anyway.
+    still: bool,
+}
+
+/// How far the instants that are stored may be from those at which they were.
+const SLACK_MS: Millis = 60_000;
 
 /// Everything watched.
 pub(crate) struct Watch {
@@ -76,6 +92,22 @@ impl Watch {
     /// How often a stage has asked.
     pub(crate) fn asked(&self, run: usize, stage: usize) -> usize {
         self.runs[run].asked.get(&stage).map_or(0, Vec::len)
+    }
+
+    /// How often an execution was held.
+    pub(crate) fn held(&self, run: usize) -> usize {
+        self.runs[run].held.len()
+    }
+
+    /// Whether an execution is held.
+    pub(crate) fn is_held(&self, run: usize) -> bool {
+        self.runs[run].meta.as_ref().is_some_and(|meta| meta.execution.paused.is_some())
+    }
+
+    /// How long an execution was held between then and now.
+    fn held_ms(&self, run: usize, since: Millis, now: Millis) -> Millis {
+        let part = |hold: &Hold| hold.until.unwrap_or(now).saturating_sub(hold.from.max(since));
+        self.runs[run].held.iter().map(part).sum()
     }
 
     /// How often an execution was taken without a commit.
@@ -133,11 +165,20 @@ pub(crate) fn gate_is_open(state: &State, run: usize, gate: usize) -> bool {
             || waits_in_vain(state, run, at, stage)
             || waits()
     };
-    state.watch.stages(run).enumerate().all(rests)
+    !state.watch.is_held(run) && state.watch.stages(run).enumerate().all(rests)
 }
 
 /// Whether nothing of the execution can move by itself.
 pub(crate) fn is_still(state: &State, run: usize) -> bool {
+    !state.watch.is_held(run) && rests(state, run)
+}
+
+/// Whether it is held, and nothing of it could move by itself if it were not.
+pub(crate) fn is_still_held(state: &State, run: usize) -> bool {
+    state.watch.is_held(run) && state.watch.runs[run].held.last().is_some_and(|hold| hold.still)
+}
+
+fn rests(state: &State, run: usize) -> bool {
     let stages = state.watch.stages(run);
     let mut live = stages.enumerate().filter(|(_, stage)| stage.live().is_some()).peekable();
     live.peek().is_some() && live.all(|(at, stage)| waits_in_vain(state, run, at, stage))
@@ -172,11 +213,33 @@ pub(crate) fn step_begins(state: &mut State, step: StepId, wake: &Wake) {
         state.watch.runs[run].timed_out.insert(stage);
     }
     let Some(is) = state.watch.stage(run, stage) else { return };
+    let begun = is.live().map(|live| live.started_ms);
+    let paused = state.watch.runs[run].meta.as_ref().and_then(|meta| meta.execution.paused.as_ref());
+    let held = paused.is_some_and(|pause| (attempt, seq) == (is.attempt, is.seq) && !pause.under_way.contains(&(stage, seq)));
+    if held && !state.scenario.classes.may(Deviation::LateRepeat) {
+        let message = format!("run {run} stage {stage}: step attempt {attempt} seq {seq} began while the execution was held");
+        return state.fail("step-while-held", message);
+    }
+    if let (Wake::TimedOut, Some(begun)) = (wake, begun) {
+        in_time(state, run, stage, begun);
+    }
+    let Some(is) = state.watch.stage(run, stage) else { return };
     let ahead = (attempt, seq) > (is.attempt, is.seq)
         || ((attempt, seq) == (is.attempt, is.seq) && !is.status().is_complete() && reached(is).is_none_or(|reached| reached < retry));
     if ahead {
         let message = format!("run {run} stage {stage}: step attempt {attempt} seq {seq} retry {retry} was made before it was committed");
         state.fail("step-before-commit", message);
+    }
+}
+
+/// A stage is told that its time is over: it must have had it, and what it was held does not count.
+fn in_time(state: &mut State, run: usize, stage: usize, begun: Millis) {
+    let held_ms = state.watch.held_ms(run, begun, state.now);
+    let had_ms = state.now.saturating_sub(begun).saturating_sub(held_ms);
+    let timeout_ms = state.watch.runs[run].graph.node(stage).map_or(0, |node| node.timeout_ms);
+    if had_ms + SLACK_MS < timeout_ms {
+        let message = format!("run {run} stage {stage} was told so after {had_ms} of {timeout_ms} ms; it was held for {held_ms} ms");
+        state.fail("time-over-early", message);
     }
 }
 

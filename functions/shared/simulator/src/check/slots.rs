@@ -68,7 +68,8 @@ impl Watch {
         let mut seen = BTreeSet::new();
         let entered = slots.running.iter().chain(slots.waiting.iter().map(|waiting| &waiting.execution));
         for id in entered {
-            let open = self.run_of(id.as_str()).and_then(|run| self.runs[run].meta.as_ref()).is_some_and(|m| !m.execution.status.is_complete());
+            let open =
+                self.run_of(id.as_str()).and_then(|run| self.runs[run].meta.as_ref()).is_some_and(|m| !m.execution.status.is_complete());
             if !open || !seen.insert(id) {
                 return Some(("slot-leaks", format!("{id} is entered {}", if open { "twice" } else { "although it is not open" })));
             }

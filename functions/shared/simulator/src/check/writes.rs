@@ -72,6 +72,7 @@ fn meta(state: &mut State, item: &Item, transaction: &Transaction, task: u64, wh
         state.watch.runs[run].graph = plan.graph().ok()?;
     }
     meta.execution.graph = state.watch.runs[run].graph.clone();
+    hold(state, run, &meta);
     let before = state.watch.runs[run].meta.take();
     if let Some(before) = &before {
         follows(state, run, before, &meta, task);
@@ -86,6 +87,22 @@ fn meta(state: &mut State, item: &Item, transaction: &Transaction, task: u64, wh
     note_questions(seen, &meta);
     seen.meta = Some(meta);
     moved.then_some(run)
+}
+
+/// Notes when an execution is held and let go.
+fn hold(state: &mut State, run: usize, meta: &Meta) {
+    let execution = &meta.execution;
+    let of = execution.paused.as_ref().map(|pause| (pause.at_ms, execution.generation));
+    let known = state.watch.runs[run].held.last().filter(|hold| hold.until.is_none()).map(|hold| hold.of);
+    if of == known {
+        return;
+    }
+    let (now, still) = (state.now, super::is_still(state, run));
+    let held = &mut state.watch.runs[run].held;
+    if let Some(last) = held.last_mut().filter(|hold| hold.until.is_none()) {
+        last.until = Some(now);
+    }
+    held.extend(of.map(|of| super::Hold { of, from: now, until: None, still }));
 }
 
 fn note_questions(seen: &mut Seen, meta: &Meta) {
