@@ -24,8 +24,12 @@ use std::collections::BTreeSet;
 use std::sync::{LazyLock, Mutex};
 
 /// Time of a stage that says none: what does not end by itself has ended long before.
-pub(crate) const STAGE_MS: u64 = 3 * 3_600_000;
+pub(crate) const STAGE_MS: u64 = 20 * 24 * 3_600_000;
+/// Time of a stage that waits for another execution, whose stages have theirs.
+pub(crate) const CHILD_MS: u64 = 200 * 24 * 3_600_000;
 const TYPE: &str = "scripted";
+/// A stage that starts executions, and ends them when it is stopped.
+const CALLER: &str = "caller";
 
 struct Still;
 
@@ -46,9 +50,9 @@ static SHARED: LazyLock<Store> = LazyLock::new(|| {
     direct.into_store()
 });
 
-async fn prepare(table: &Direct) -> Result<(), AppError> {
-    let row = StageType {
-        name: TYPE.to_owned(),
+fn stage_type(name: &str, exports: &[&str]) -> StageType {
+    StageType {
+        name: name.to_owned(),
         aliases: Vec::new(),
         version: "1.0.0".to_owned(),
         wasm_sha256: "a".repeat(64),
@@ -56,12 +60,17 @@ async fn prepare(table: &Direct) -> Result<(), AppError> {
         engine: "simulated".to_owned(),
         manifest: json!({"checkpointSchemas": [1]}),
         grant: Grant { kubernetes: vec![KubernetesGrant::default()], ..Grant::default() },
-        exports: Vec::new(),
+        exports: exports.iter().map(|export| (*export).to_owned()).collect(),
         limits: StepLimits::default(),
-        timeout_ms: STAGE_MS,
-    };
-    stage_types::install(table, &[row]).await?;
-    let application = serde_json::from_value(json!({"name": APPLICATION})).map_err(|e| AppError::Damaged(e.to_string()))?;
+        timeout_ms: if name == CALLER { CHILD_MS } else { STAGE_MS },
+    }
+}
+
+async fn prepare(table: &Direct) -> Result<(), AppError> {
+    stage_types::install(table, &[stage_type(TYPE, &[]), stage_type(CALLER, &["compensation"])]).await?;
+    let application =
+        serde_json::from_value(json!({"name": APPLICATION, "enableRestartRunningExecutions": true, "enableRerunActiveExecutions": true}))
+            .map_err(|e| AppError::Damaged(e.to_string()))?;
     applications::create(table, &Still, &SimChanges, &admin(), None, application).await?;
     Ok(())
 }
@@ -150,7 +159,7 @@ fn stage_json(at: usize, stage: &Stage) -> Value {
         json.insert(key.to_owned(), value);
     };
     put("refId", json!(at.to_string()));
-    put("type", json!(TYPE));
+    put("type", json!(if stage.calls() { CALLER } else { TYPE }));
     put("name", json!(format!("stage {at}")));
     put("requisiteStageRefIds", json!(stage.requisites.iter().map(usize::to_string).collect::<Vec<_>>()));
     match stage.failure {

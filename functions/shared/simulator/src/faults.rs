@@ -121,6 +121,9 @@ fn spared(state: &State, fault: Fault, who: Who, request: &Request) -> bool {
         }
         Fault::Fail | Fault::AnswerLost { .. } => {
             let execution = state.processes[who.process].execution_of(state.task);
+            if state.spared.get(&state.task).is_some_and(|count| *count > 0) {
+                return true;
+            }
             let taken = !storm && execution.is_some_and(|id| state.watch.takes(id) >= TAKES_MAX);
             let Request::Transact(transaction) = request else { return taken };
             taken || transaction.writes.iter().any(|write| state.watch.repeated(write.key()) > RETRIES_MAX)

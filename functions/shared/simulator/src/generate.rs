@@ -4,7 +4,9 @@
 use crate::fault::{Class, Classes};
 use crate::oracle;
 use crate::rng::Rng;
-use crate::scenario::{Act, AtTimeout, Call, Condition, Outside, Pipeline, Place, RETRIES_MAX, Run, Scenario, Stage, Then, What, When};
+use crate::scenario::{
+    Act, AtTimeout, Call, Condition, From, Outside, Pipeline, Place, Question, RETRIES_MAX, Run, Scenario, Stage, Then, What, When,
+};
 use model::pipeline::FailureChoice;
 
 const SALT: u64 = 0x5CE0;
@@ -16,8 +18,13 @@ pub const STAGES_MAX: usize = 40;
 pub fn scenario(seed: u64) -> Scenario {
     let rng = &mut Rng::new(seed, SALT);
     let gated = rng.per_mille(600);
-    let pipelines: Vec<Pipeline> = (0..rng.weighted(&[(85, 1), (15, 2)])).map(|_| pipeline(rng, gated)).collect();
-    let runs = runs(rng, &pipelines, gated);
+    let family = rng.per_mille(170);
+    let count = if family { rng.weighted(&[(85, 2), (15, 3)]) } else { rng.weighted(&[(85, 1), (15, 2)]) };
+    let mut pipelines: Vec<Pipeline> = (0..count).map(|_| pipeline(rng, gated, family)).collect();
+    if family {
+        callers(rng, &mut pipelines, gated);
+    }
+    let runs = runs(rng, &pipelines, gated, family);
     let mut scenario = Scenario {
         seed,
         classes: classes(rng),
@@ -31,8 +38,11 @@ pub fn scenario(seed: u64) -> Scenario {
         outside: Vec::new(),
     };
     for run in 0..scenario.runs.len() {
-        let events = outside(rng, scenario.pipeline_of(run), run, gated);
+        let events = outside(rng, &scenario, run);
         scenario.outside.extend(events);
+    }
+    if family {
+        children(rng, &mut scenario);
     }
     if gated {
         oracle::tame(&mut scenario);
@@ -40,19 +50,87 @@ pub fn scenario(seed: u64) -> Scenario {
     scenario
 }
 
-fn runs(rng: &mut Rng, pipelines: &[Pipeline], gated: bool) -> Vec<Run> {
+/// Stages of the first pipelines start executions of later ones.
+fn callers(rng: &mut Rng, pipelines: &mut [Pipeline], gated: bool) {
+    let count = pipelines.len();
+    for at in 0..count - 1 {
+        for _ in 0..rng.weighted(&[(75, 1), (25, 2)]) {
+            let place = rng.position(pipelines[at].stages.len());
+            let pipeline = at + 1 + rng.position(count - at - 1);
+            let stage = &mut pipelines[at].stages[place];
+            if stage.ends_by_time() || stage.calls() {
+                continue;
+            }
+            let act = |rng: &mut Rng| Act { calls: calls(rng), then: Then::Child { pipeline } };
+            let place = rng.position(stage.acts.len());
+            stage.acts.insert(place, act(rng));
+            if !stage.again.is_empty() && rng.per_mille(500) {
+                let place = rng.position(stage.again.len());
+                stage.again.insert(place, act(rng));
+            }
+            let seen = pipelines[at].stages.iter_mut().filter(|stage| stage.sees.is_some());
+            // What it leaves is not sure any more.
+            seen.for_each(|stage| stage.sees = None);
+        }
+        if gated {
+            // How long one waits for a slot must not decide what its parent comes to.
+            pipelines[at + 1].limit = None;
+        }
+    }
+}
+
+/// The executions that stages may start, and what is done to them.
+fn children(rng: &mut Rng, scenario: &mut Scenario) {
+    for _ in 0..2 {
+        let mut run = 0;
+        while run < scenario.runs.len() {
+            for (stage, attempt, pipeline) in called(scenario, run) {
+                let from = From::Child { run, stage, attempt };
+                scenario.runs.push(Run { pipeline, at_ms: 0, twice: false, start_by_ms: None, from });
+                let events = outside(rng, scenario, scenario.runs.len() - 1);
+                scenario.outside.extend(events);
+            }
+            run += 1;
+        }
+    }
+}
+
+/// What an execution may start and is not there yet: stage, attempt, pipeline.
+fn called(scenario: &Scenario, run: usize) -> Vec<(usize, u32, usize)> {
+    let attempts = scenario.attempts_max(run);
+    let stages = scenario.pipeline_of(run).stages.iter().enumerate();
+    let all = stages.flat_map(|(at, stage)| (1..=attempts).map(move |attempt| (at, stage, attempt)));
+    let child = |(at, stage, attempt): (usize, &Stage, u32)| {
+        let pipeline = stage.list(attempt).iter().find_map(|act| match act.then {
+            Then::Child { pipeline } => Some(pipeline),
+            _ => None,
+        })?;
+        scenario.child_of(run, at, attempt).is_none().then_some((at, attempt, pipeline))
+    };
+    all.filter_map(child).collect()
+}
+
+fn runs(rng: &mut Rng, pipelines: &[Pipeline], gated: bool, family: bool) -> Vec<Run> {
     let limited = pipelines.iter().position(|pipeline| pipeline.limit.is_some());
     let few: &[(u64, u64)] = &[(75, 1), (15, 2), (7, 3), (3, 4)];
     let many: &[(u64, u64)] = &[(10, 1), (50, 2), (30, 3), (10, 4)];
-    let count = rng.weighted(if limited.is_some() { many } else { few });
+    let count = rng.weighted(if limited.is_some() && !family { many } else { few });
     let one = |_| Run {
-        pipeline: limited.filter(|_| rng.per_mille(700)).unwrap_or_else(|| rng.position(pipelines.len())),
+        pipeline: if family && rng.per_mille(800) { Some(0) } else { limited }
+            .filter(|_| rng.per_mille(700))
+            .unwrap_or_else(|| rng.position(pipelines.len())),
         at_ms: rng.weighted(&[(6, 0), (2, 5), (1, 2_000), (1, 90_000)]),
         twice: rng.per_mille(100),
         // What races is left out where outcomes must not depend on timing.
         start_by_ms: (limited.is_some() && !gated && rng.per_mille(150)).then(|| rng.range(10, 60_000)),
+        from: From::Person,
     };
-    (0..count).map(one).collect()
+    let mut runs: Vec<Run> = (0..count).map(one).collect();
+    if rng.per_mille(60) {
+        let of = rng.position(runs.len());
+        runs.push(Run { at_ms: 0, start_by_ms: None, from: From::Rerun(of), ..runs[of] });
+    }
+    runs
 }
 
 fn classes(rng: &mut Rng) -> Classes {
@@ -78,8 +156,9 @@ fn classes(rng: &mut Rng) -> Classes {
     classes
 }
 
-fn pipeline(rng: &mut Rng, gated: bool) -> Pipeline {
-    let (low, high) = rng.weighted(&[(78, (1, 4)), (18, (5, 10)), (3, (11, 20)), (1, (21, STAGES_MAX as u64))]);
+fn pipeline(rng: &mut Rng, gated: bool, small: bool) -> Pipeline {
+    let (low, high) =
+        if small { (1, 3) } else { rng.weighted(&[(78, (1, 4)), (18, (5, 10)), (3, (11, 20)), (1, (21, STAGES_MAX as u64))]) };
     let count = rng.range(low, high) as usize;
     let mut pipeline = Pipeline::default();
     if rng.per_mille(180) {
@@ -103,6 +182,12 @@ fn stage(rng: &mut Rng, at: usize, before: &Pipeline, gated: bool) -> Stage {
     ]);
     stage.condition = rng.weighted(&[(75, Condition::None), (13, Condition::Holds), (9, Condition::Fails), (3, Condition::Broken)]);
     stage.acts = acts(rng);
+    if !stage.ends_by_time() && rng.per_mille(250) {
+        stage.again = acts(rng);
+        if matches!(stage.again.last().map(|act| act.then), Some(Then::Stuck | Then::Linger)) {
+            stage.again.clear();
+        }
+    }
     if rng.per_mille(300) {
         stage.stopped.insert(0, Act { calls: calls(rng), then: Then::Yield });
     }
@@ -143,9 +228,11 @@ fn sees(rng: &mut Rng, at: usize, requisites: &[usize], before: &Pipeline) -> Op
     let one = *rng.pick(requisites);
     let stage = &before.stages[one];
     let sure = matches!(stage.condition, Condition::None | Condition::Holds)
-        && stage.acts.iter().all(|act| !matches!(act.then, Then::Ask))
-        && stage.acts.last().is_some_and(|act| act.then == Then::Succeed);
-    let flaky = stage.acts.iter().any(|act| matches!(act.then, Then::Flaky(times) if times > RETRIES_MAX));
+        && [stage.list(1), stage.list(2)].iter().all(|list| {
+            list.iter().all(|act| !matches!(act.then, Then::Ask | Then::Child { .. }))
+                && list.last().is_some_and(|act| act.then == Then::Succeed)
+        });
+    let flaky = stage.acts.iter().chain(&stage.again).any(|act| matches!(act.then, Then::Flaky(times) if times > RETRIES_MAX));
     (sure && !flaky && stage.timeout_ms.is_none()).then_some(one)
 }
 
@@ -193,13 +280,22 @@ fn calls(rng: &mut Rng) -> Vec<Call> {
     list.to_vec()
 }
 
-fn outside(rng: &mut Rng, pipeline: &Pipeline, run: usize, gated: bool) -> Vec<Outside> {
+fn outside(rng: &mut Rng, scenario: &Scenario, run: usize) -> Vec<Outside> {
     let mut events = Vec::new();
+    let (pipeline, gated) = (scenario.pipeline_of(run), scenario.gated);
+    let child = matches!(scenario.runs[run].from, From::Child { .. });
+    // What is done again takes its parent along: the outcome of both depends on when.
+    if rng.per_mille(if child { 40 } else { 120 }) && !(child && gated) {
+        restarts(rng, pipeline, run, gated, &mut events);
+    }
+    let attempts = 1 + events.len() as u32;
     for (at, stage) in pipeline.stages.iter().enumerate() {
-        let asks = stage.acts.iter().filter(|act| act.then == Then::Ask).count();
-        for nth in 0..asks {
-            if rng.per_mille(930) {
-                answers(rng, run, at, nth, gated, &mut events);
+        for attempt in 1..=attempts {
+            let asks = stage.list(attempt).iter().filter(|act| act.then == Then::Ask).count();
+            for nth in 0..asks {
+                if rng.per_mille(930) {
+                    answers(rng, run, Question { stage: at, attempt, nth }, gated, &mut events);
+                }
             }
         }
         if !gated && rng.per_mille(15) {
@@ -208,18 +304,37 @@ fn outside(rng: &mut Rng, pipeline: &Pipeline, run: usize, gated: bool) -> Vec<O
             events.push(Outside { run, when, what, keyed: rng.per_mille(500), again: false });
         }
     }
-    let held = rng.per_mille(160) && pauses(rng, pipeline, run, gated, &mut events);
-    if !held && rng.per_mille(if gated { 200 } else { 180 }) {
-        let racing = [When::After(rng.range(0, 60_000)), When::Transition(rng.range(1, 10))];
-        let when = if gated { When::Still } else { *rng.pick(&racing) };
+    let still = (child && gated) || events.iter().any(|event| event.when == When::Still);
+    let held = rng.per_mille(160) && pauses(rng, pipeline, run, (gated, still), &mut events);
+    // Only one thing can be done to an execution when nothing of it moves.
+    if !held && !still && rng.per_mille(if gated { 200 } else { 180 }) {
+        let racing = [When::Transition(rng.range(1, 10)), When::After(rng.range(0, 60_000))];
+        let when = if gated { When::Still } else { *rng.pick(if child { &racing[..1] } else { &racing }) };
         let keyed = gated || rng.per_mille(700);
         events.push(Outside { run, when, what: What::Cancel, keyed, again: rng.per_mille(200) });
     }
     events
 }
 
+/// Does stages again, once or twice: after the end, when nothing moves, or while it runs.
+fn restarts(rng: &mut Rng, pipeline: &Pipeline, run: usize, gated: bool, events: &mut Vec<Outside>) {
+    let mut ends = 0;
+    for _ in 0..rng.weighted(&[(80, 1), (20, 2)]) {
+        let running = [When::Transition(rng.range(2, 14)), When::After(rng.range(50, 60_000))];
+        let when = match rng.below(100) {
+            0..60 => When::Ended(ends),
+            60..75 if gated && !events.iter().any(|event| event.when == When::Still) => When::Still,
+            60..100 if !gated => *rng.pick(&running),
+            _ => When::Ended(ends),
+        };
+        ends += usize::from(matches!(when, When::Ended(_)));
+        let what = What::Restart { stage: rng.position(pipeline.stages.len()) };
+        events.push(Outside { run, when, what, keyed: gated || rng.per_mille(700), again: rng.per_mille(150) });
+    }
+}
+
 /// Holds an execution once or twice. True when it is cancelled while it is held.
-fn pauses(rng: &mut Rng, pipeline: &Pipeline, run: usize, gated: bool, events: &mut Vec<Outside>) -> bool {
+fn pauses(rng: &mut Rng, pipeline: &Pipeline, run: usize, (gated, still): (bool, bool), events: &mut Vec<Outside>) -> bool {
     // A step that never comes back keeps its worker all the while.
     let stuck = pipeline.stages.iter().flat_map(|stage| &stage.acts).any(|act| act.then == Then::Stuck);
     for _ in 0..rng.weighted(&[(80, 1), (20, 2)]) {
@@ -229,7 +344,7 @@ fn pauses(rng: &mut Rng, pipeline: &Pipeline, run: usize, gated: bool, events: &
         let what = What::Pause { for_ms };
         events.push(Outside { run, when, what, keyed: rng.per_mille(700), again: rng.per_mille(150) });
     }
-    let cancels = rng.per_mille(250);
+    let cancels = !still && rng.per_mille(250);
     if cancels {
         // Where the outcome must not depend on timing it is held when nothing moves any more, and then cancelled for sure.
         let for_ms = *rng.pick(&[2_000, 200_000]);
@@ -242,8 +357,8 @@ fn pauses(rng: &mut Rng, pipeline: &Pipeline, run: usize, gated: bool, events: &
     cancels
 }
 
-fn answers(rng: &mut Rng, run: usize, stage: usize, nth: usize, gated: bool, events: &mut Vec<Outside>) {
-    let when = When::Asked(stage, nth);
+fn answers(rng: &mut Rng, run: usize, question: Question, gated: bool, events: &mut Vec<Outside>) {
+    let (when, stage) = (When::Asked(question), question.stage);
     let go = rng.per_mille(750);
     if rng.per_mille(100) {
         let what = What::Answer { stage, go: !go, stranger: true };

@@ -6,16 +6,18 @@ use crate::ports::{Port, gate_name};
 use crate::reality::{Effect, Meant, StepId, Watched};
 use crate::rng::mix;
 use crate::scenario::{Act, AtTimeout, Call, STOPPED, Stage, Then};
-use crate::state::{Answer, Request};
+use crate::state::{Answer, Request, World};
 use crate::trace::{Begun, Trace};
 use app::ports::{
-    Blame, LogLevel, LogLine, ObjectKey, SignalSpec, StageHost, StepCall, StepEnd, StepFailure, StepFault, StepReport, StepResults, Wake,
-    WatchKey, WatchSpec,
+    Blame, ExecutionsError, Export, LogLevel, LogLine, ObjectKey, SignalSpec, StageHost, StepCall, StepEnd, StepFailure, StepFault,
+    StepReport, StepResults, Wake, WatchKey, WatchSpec,
 };
 use async_trait::async_trait;
 use futures::future;
 use model::Millis;
+use model::status::Status;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The cloud account whose cluster is watched.
 pub(crate) const ACCOUNT: &str = "sim";
@@ -24,6 +26,8 @@ pub(crate) const JUDGES: &str = "judges";
 const CHECKPOINT: u32 = 1;
 /// How long a step that takes too long is waited for.
 const STEP_MS_MAX: Millis = 30_000;
+/// From this repetition on a step's own calls do not fail.
+const RETRIES_FAULTY: u32 = 2;
 
 /// Makes steps.
 pub(crate) struct SimHost(pub(crate) Port);
@@ -61,6 +65,28 @@ struct Step {
     place: usize,
     /// What was read so far.
     seen: u64,
+    child: Started,
+}
+
+/// How far a stage is with an execution that it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Started {
+    No,
+    /// It is about to: there may be one.
+    Maybe,
+    Is(String),
+}
+
+/// Where the script stands, and how far it is with a child.
+fn read_checkpoint(text: &str) -> (usize, Started) {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (place, rest) = text.split_at(end);
+    let child = match rest.strip_prefix('#') {
+        Some(id) => Started::Is(id.to_owned()),
+        None if rest == "!" => Started::Maybe,
+        None => Started::No,
+    };
+    (place.parse().unwrap_or_default(), child)
 }
 
 impl Step {
@@ -74,24 +100,39 @@ impl Step {
         let stage = state.scenario.pipeline_of(run).stages.get(at).cloned().ok_or_else(gone)?;
         let id = StepId { run, stage: at, attempt: call.info.attempt, seq: call.seq, retry };
         check::step_begins(&mut state, id, &call.wake);
-        let place = call.checkpoint.as_ref().and_then(|(_, text)| text.parse().ok()).unwrap_or_default();
-        Ok(Self { port, id, stage, trace: Trace::new(call.journal.clone()), place, seen: 0 })
+        let (place, child) = call.checkpoint.as_ref().map_or((0, Started::No), |(_, text)| read_checkpoint(text));
+        Ok(Self { port, id, stage, trace: Trace::new(call.journal.clone()), place, seen: 0, child })
     }
 
     async fn make(mut self, call: &StepCall) -> Result<StepReport, StepFault> {
+        if let Export::Cancel(reason) = &call.export {
+            return self.cancel(call, reason).await;
+        }
         match &call.wake {
-            Wake::TimedOut => return self.timed_out().await,
-            Wake::Signal { body, .. } if self.stage.act(self.place).then == Then::Ask => {
+            Wake::TimedOut => return self.timed_out(call).await,
+            Wake::Signal { name, body, .. } if name.starts_with("execution:") && self.child != Started::No => {
+                let well = serde_json::from_str::<Value>(body).is_ok_and(|v| v.get("status") == Some(&json!("SUCCEEDED")));
+                self.child = Started::No;
+                self.place = if well { self.place + 1 } else { STOPPED };
+            }
+            Wake::Signal { body, .. } if self.act().then == Then::Ask => {
                 let go = serde_json::from_str::<Value>(body).is_ok_and(|v| v.get("judgmentStatus") == Some(&json!("continue")));
                 self.place = if go { self.place + 1 } else { STOPPED };
             }
             _ => {}
         }
-        let act = self.stage.act(self.place).clone();
-        if let Some(end) = self.calls(&act).await? {
+        let act = self.act().clone();
+        // What it is about to do it said after its calls.
+        if self.child == Started::No
+            && let Some(end) = self.calls(&act).await?
+        {
             return self.report(end);
         }
         self.end(&act, call).await
+    }
+
+    fn act(&self) -> &Act {
+        self.stage.act(self.id.attempt, self.place)
     }
 
     async fn calls(&mut self, act: &Act) -> Result<Option<StepEnd>, StepFault> {
@@ -125,7 +166,7 @@ impl Step {
     async fn write(&mut self, nth: usize) -> Result<bool, StepFault> {
         let StepId { run, stage, attempt, .. } = self.id;
         let meant = Meant { run, stage, attempt, act: self.place, call: nth };
-        let content = mix(self.seen, nth as u64);
+        let content = mix(mix(self.seen, nth as u64), u64::from(attempt));
         match self.trace.begin("outside.write", false, content.to_string())? {
             Begun::Recorded(_) => Ok(true),
             Begun::Live(open) => {
@@ -163,6 +204,12 @@ impl Step {
                 return Err(trap("plugin-timeout", "it took too long"));
             }
             Then::Stuck => future::pending().await,
+            // First it says that it will: whoever stops it in between knows that there may be a child.
+            Then::Child { .. } if self.child == Started::No => {
+                self.child = Started::Maybe;
+                StepEnd::Yielded
+            }
+            Then::Child { pipeline } => self.start(call, pipeline).await,
             Then::Succeed => StepEnd::Succeeded(self.results(call)),
             Then::Skip => StepEnd::Skipped(self.results(call)),
             Then::Cancel => StepEnd::Canceled(self.results(call)),
@@ -188,10 +235,10 @@ impl Step {
     }
 
     fn gate(&mut self) -> StepEnd {
-        let StepId { run, stage, .. } = self.id;
+        let StepId { run, stage, attempt, .. } = self.id;
         let open = {
             let mut state = self.port.world.lock();
-            state.watch.comes_to_gate(run, stage);
+            state.watch.comes_to_gate(run, stage, attempt);
             crate::reality::changes_after(&state, &Watched::Gate { run, stage }, 0).is_some()
         };
         if open {
@@ -200,7 +247,59 @@ impl Step {
         StepEnd::Running { poll_after_ms: 300_000, watch: vec![self.watching(gate_name(run, stage))] }
     }
 
-    async fn timed_out(mut self) -> Result<StepReport, StepFault> {
+    /// Starts the execution, or finds the one that it started, and waits for its end.
+    async fn start(&mut self, call: &StepCall, pipeline: usize) -> StepEnd {
+        let id = match self.started(call, pipeline).await {
+            Ok(id) => id,
+            Err(error) => return refused(&error),
+        };
+        let name = format!("execution:{id}");
+        self.child = Started::Is(id);
+        StepEnd::Suspended { any_of: vec![SignalSpec { name, prompt: String::new(), form: None, allowed: Vec::new() }], until_ms: None }
+    }
+
+    async fn started(&self, call: &StepCall, pipeline: usize) -> Result<String, ExecutionsError> {
+        let _spared = self.spared();
+        let pipeline = crate::people::pipeline_id(pipeline).to_string();
+        call.executions.start(crate::people::APPLICATION, &pipeline, &json!({})).await
+    }
+
+    /// Faults that came too thick would end the stage: that is a fault of its own class.
+    fn spared(&self) -> Option<Spared> {
+        (self.id.retry >= RETRIES_FAULTY).then(|| Spared::of(self.port.world.clone()))
+    }
+
+    /// It is stopped: what it started is told to end, and it has ended when that has.
+    async fn cancel(mut self, call: &StepCall, reason: &str) -> Result<StepReport, StepFault> {
+        let _spared = self.spared();
+        let stopped = || StepEnd::Canceled(StepResults::default());
+        let act = self.act().clone();
+        let id = match (&self.child, act.then) {
+            (Started::Is(id), _) => Ok(id.clone()),
+            (Started::Maybe, Then::Child { pipeline }) => self.started(call, pipeline).await,
+            _ => return self.report(stopped()),
+        };
+        let end = match id {
+            Ok(id) => match end_child(call, &id, reason).await {
+                Ok(ended) => {
+                    self.child = Started::Is(id);
+                    if ended { stopped() } else { StepEnd::Running { poll_after_ms: 1_000, watch: Vec::new() } }
+                }
+                Err(error) => refused(&error),
+            },
+            Err(error) => refused(&error),
+        };
+        self.report(end)
+    }
+
+    async fn timed_out(mut self, call: &StepCall) -> Result<StepReport, StepFault> {
+        if let Started::Is(id) = &self.child {
+            let _spared = self.spared();
+            // Nobody waits for it any more.
+            if let Err(error) = end_child(call, id, "out of time").await {
+                return self.report(refused(&error));
+            }
+        }
         let end = match self.stage.at_timeout {
             AtTimeout::GoOn => StepEnd::Running { poll_after_ms: 5_000, watch: Vec::new() },
             AtTimeout::Succeed => StepEnd::Succeeded(StepResults { message: "done after all".to_owned(), ..StepResults::default() }),
@@ -230,8 +329,54 @@ impl Step {
         let trace = self.trace.finish()?;
         let line = LogLine { level: LogLevel::Info, message: "made".to_owned(), fields: Vec::new() };
         let log = if self.id.seq.is_multiple_of(4) { vec![line] } else { Vec::new() };
-        let checkpoint = if matches!(end, StepEnd::Failed(_)) { None } else { Some((CHECKPOINT, self.place.to_string())) };
+        let child = match &self.child {
+            Started::No => String::new(),
+            Started::Maybe => "!".to_owned(),
+            Started::Is(id) => format!("#{id}"),
+        };
+        let checkpoint = if matches!(end, StepEnd::Failed(_)) { None } else { Some((CHECKPOINT, format!("{}{child}", self.place))) };
         Ok(StepReport { end, checkpoint, progress: None, log, log_dropped: 0, trace, host_calls: 0 })
+    }
+}
+
+/// Tells an execution to end. True when it has.
+async fn end_child(call: &StepCall, id: &str, reason: &str) -> Result<bool, ExecutionsError> {
+    call.executions.cancel(id, reason).await?;
+    let status = call.executions.get(id, &["status".to_owned()]).await?.get("status").cloned().unwrap_or_default();
+    Ok(serde_json::from_value::<Status>(status).is_ok_and(Status::is_complete))
+}
+
+fn refused(error: &ExecutionsError) -> StepEnd {
+    match error {
+        ExecutionsError::Unavailable(_) => failed("unavailable", true),
+        _ => failed("refused", false),
+    }
+}
+
+/// As long as it is there, what a task asks of the world does not fail.
+struct Spared {
+    world: Arc<World>,
+    task: u64,
+}
+
+impl Spared {
+    fn of(world: Arc<World>) -> Self {
+        let task = {
+            let mut state = world.lock();
+            let task = state.task;
+            *state.spared.entry(task).or_default() += 1;
+            task
+        };
+        Self { world, task }
+    }
+}
+
+impl Drop for Spared {
+    fn drop(&mut self) {
+        let mut state = self.world.lock();
+        if let Some(count) = state.spared.get_mut(&self.task) {
+            *count -= 1;
+        }
     }
 }
 

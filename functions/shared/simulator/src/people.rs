@@ -2,7 +2,7 @@
 
 use crate::fault::Class;
 use crate::ports::Ports;
-use crate::scenario::{Outside, Scenario, What, When};
+use crate::scenario::{From, Outside, Question, Run, Scenario, What, When};
 use crate::state::{Event, START, State, World};
 use app::error::AppError;
 use app::execution::control;
@@ -65,6 +65,9 @@ impl People {
         let post = |letter, repeats| Post { letter, sent: Sent::No, tries: 0, repeats };
         let mut posts = Vec::new();
         for (run, spec) in scenario.runs.iter().enumerate() {
+            if matches!(spec.from, From::Child { .. }) {
+                continue;
+            }
             posts.push(post(Letter::Start { run }, false));
             if spec.twice {
                 posts.push(post(Letter::Start { run }, false));
@@ -76,8 +79,10 @@ impl People {
                 posts.push(post(Letter::Outside(at), true));
             }
             if matches!(event.what, What::Pause { .. }) {
-                // Whoever holds it twice lets it go twice.
-                posts.extend((0..=usize::from(event.again)).map(|_| post(Letter::Resume(at), false)));
+                // Whoever holds it twice lets it go twice; what is done again may be held in between.
+                let restarts = scenario.outside.iter().filter(|other| other.run == event.run && matches!(other.what, What::Restart { .. }));
+                let times = 1 + usize::from(event.again) + 2 * restarts.count();
+                posts.extend((0..times).map(|_| post(Letter::Resume(at), false)));
             }
         }
         Self { posts }
@@ -101,7 +106,10 @@ impl People {
 pub(crate) fn begin(state: &mut State) {
     for at in 0..state.people.posts.len() {
         let when = match state.people.posts[at].letter {
-            Letter::Start { run } => Some(state.scenario.runs[run].at_ms),
+            Letter::Start { run } => match state.scenario.runs[run] {
+                Run { from: From::Person, at_ms, .. } => Some(at_ms),
+                Run { from: From::Rerun(_) | From::Child { .. }, .. } => None,
+            },
             Letter::Outside(event) => match state.scenario.outside[event] {
                 // The execution has no name before it is there.
                 Outside { run, when: When::After(ms), .. } => Some(state.scenario.runs[run].at_ms + 50 + ms),
@@ -128,12 +136,12 @@ pub(crate) fn notice(state: &mut State, run: usize) {
         .map(|(at, post)| (at, post.letter))
         .filter(|(_, letter)| match letter {
             Letter::Outside(event) | Letter::Resume(event) => state.scenario.outside[*event].run == run,
-            Letter::Start { .. } => false,
+            Letter::Start { run: again } => state.scenario.runs[*again].from == From::Rerun(run),
         })
         .collect();
     for (at, letter) in waiting {
         let after = match letter {
-            Letter::Start { .. } => None,
+            Letter::Start { .. } => due(state, run, When::Ended(0), at),
             Letter::Outside(event) => due(state, run, state.scenario.outside[event].when, at),
             Letter::Resume(event) => match state.scenario.outside[event].what {
                 What::Pause { for_ms } if state.watch.held(run) > let_go(state, run) => Some(for_ms),
@@ -157,7 +165,8 @@ fn due(state: &State, run: usize, when: When, at: usize) -> Option<u64> {
     let now = match when {
         When::After(_) => false,
         When::Transition(count) => state.watch.transitions(run) >= count,
-        When::Asked(stage, nth) => state.watch.asked(run, stage) > nth,
+        When::Asked(Question { stage, attempt, nth }) => state.watch.asked(run, stage, attempt) > nth,
+        When::Ended(nth) => state.watch.ends(run) > nth,
         When::Still => crate::check::is_still(state, run),
         When::Held(ms) => return state.watch.is_held(run).then_some(ms),
         When::HeldStill(ms) => return crate::check::is_still_held(state, run).then_some(ms),
@@ -170,7 +179,13 @@ fn due(state: &State, run: usize, when: When, at: usize) -> Option<u64> {
 pub(crate) async fn deliver(world: Arc<World>, ports: Ports, at: usize) {
     let letter = world.lock().people.posts[at].letter;
     let result = match letter {
-        Letter::Start { run } => start_run(&world, &ports, run).await,
+        Letter::Start { run } => {
+            let from = world.lock().scenario.runs[run].from;
+            match from {
+                From::Rerun(of) => rerun(&world, &ports, run, of).await,
+                From::Person | From::Child { .. } => start_run(&world, &ports, run).await,
+            }
+        }
         Letter::Outside(event) => send(&world, &ports, event).await,
         Letter::Resume(event) => resume(&world, &ports, event, at).await,
     };
@@ -202,6 +217,13 @@ async fn start_run(world: &World, ports: &Ports, run: usize) -> Result<String, A
     Ok(start::start(ports.start(), &request).await?.execution.to_string())
 }
 
+async fn rerun(world: &World, ports: &Ports, run: usize, of: usize) -> Result<String, AppError> {
+    let id = world.lock().watch.id_of(of).and_then(|id| ExecutionId::parse(id).ok());
+    let Some(id) = id else { return Err(AppError::NotFound { what: "execution", id: String::new() }) };
+    let key = format!("rerun-{run}");
+    Ok(control::rerun(ports.start(), &person("ann", false), &id, Some(&key)).await?.execution.to_string())
+}
+
 async fn send(world: &World, ports: &Ports, event: usize) -> Result<String, AppError> {
     let (spec, id) = {
         let state = world.lock();
@@ -219,6 +241,7 @@ async fn send(world: &World, ports: &Ports, event: usize) -> Result<String, AppE
             inbox::signal(ports.inbox(), &person("bob", !stranger), &id, &signal, key.as_deref()).await
         }
         What::Pause { .. } => control::pause(ports.inbox(), &person("cid", false), &id, "wait", key.as_deref()).await,
+        What::Restart { stage } => control::restart(ports.start(), &person("dan", false), &id, &stage.to_string(), key.as_deref()).await,
         What::Cancel => inbox::cancel(ports.inbox(), &person("cid", false), &id, "enough", key.as_deref()).await,
     };
     Ok(sent?.to_string())

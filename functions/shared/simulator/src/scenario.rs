@@ -97,7 +97,9 @@ pub struct Stage {
     pub sees: Option<usize>,
     /// What its component does, step by step; the last one ends it.
     pub acts: Vec<Act>,
-    /// What it does after somebody answered `stop`.
+    /// What it does in later attempts; nothing when that is the same.
+    pub again: Vec<Act>,
+    /// What it does after somebody answered `stop`, or what it started failed.
     pub stopped: Vec<Act>,
     /// What it says when its time is over.
     pub at_timeout: AtTimeout,
@@ -148,6 +150,11 @@ pub enum Then {
     Yield,
     /// Waits for a judgment.
     Ask,
+    /// Starts an execution of a pipeline and waits for its end.
+    Child {
+        /// Which.
+        pipeline: usize,
+    },
     /// Waits so long.
     Sleep(u64),
     /// Fails so often in a way that may pass, then goes on.
@@ -196,6 +203,26 @@ pub struct Run {
     pub twice: bool,
     /// It is cancelled when it has not begun so long after that.
     pub start_by_ms: Option<u64>,
+    /// How it comes about.
+    pub from: From,
+}
+
+/// How an execution comes about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// Somebody starts it.
+    Person,
+    /// Somebody runs another one again, once that has ended.
+    Rerun(usize),
+    /// A stage of another execution may start it.
+    Child {
+        /// Which execution.
+        run: usize,
+        /// Which stage of it.
+        stage: usize,
+        /// Which attempt of that.
+        attempt: u32,
+    },
 }
 
 /// Something that is done to an execution from outside.
@@ -220,14 +247,27 @@ pub enum When {
     After(u64),
     /// After so many transitions of the execution.
     Transition(u64),
-    /// When the stage waits for an answer for the n-th time, from 0.
-    Asked(usize, usize),
+    /// When the stage waits for an answer.
+    Asked(Question),
+    /// When it has ended for the n-th time, from 0.
+    Ended(usize),
     /// When nothing of the execution can move by itself.
     Still,
     /// So long after it was seen to be held.
     Held(u64),
     /// So long after it was seen to be held while nothing of it could move by itself.
     HeldStill(u64),
+}
+
+/// A question of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question {
+    /// Which stage.
+    pub stage: usize,
+    /// Which attempt of it.
+    pub attempt: u32,
+    /// Which question of the attempt, from 0.
+    pub nth: usize,
 }
 
 /// What is done.
@@ -248,6 +288,11 @@ pub enum What {
     Pause {
         /// How long.
         for_ms: u64,
+    },
+    /// Does a stage again, with what follows it.
+    Restart {
+        /// Which.
+        stage: usize,
     },
 }
 
@@ -280,15 +325,34 @@ impl Stage {
             succeed_on_timeout: false,
             sees: None,
             acts: vec![Act::only(Then::Succeed)],
+            again: Vec::new(),
             stopped: vec![Act::only(Then::Fail)],
             at_timeout: AtTimeout::GoOn,
         }
     }
 
+    /// What it does in an attempt.
+    #[must_use]
+    pub fn list(&self, attempt: u32) -> &[Act] {
+        if attempt > 1 && !self.again.is_empty() { &self.again } else { &self.acts }
+    }
+
+    /// It starts executions of other pipelines.
+    #[must_use]
+    pub fn calls(&self) -> bool {
+        self.acts.iter().chain(&self.again).any(|act| matches!(act.then, Then::Child { .. }))
+    }
+
+    /// Only its time ends it.
+    #[must_use]
+    pub fn ends_by_time(&self) -> bool {
+        matches!(self.acts.last().map(|act| act.then), Some(Then::Stuck | Then::Linger))
+    }
+
     /// The act at a place of a checkpoint.
     #[must_use]
-    pub fn act(&self, place: usize) -> &Act {
-        let list = if place >= STOPPED { &self.stopped } else { &self.acts };
+    pub fn act(&self, attempt: u32, place: usize) -> &Act {
+        let list = if place >= STOPPED { &self.stopped } else { self.list(attempt) };
         let at = place % STOPPED;
         list.get(at).or(list.last()).unwrap_or(&ENDED)
     }
@@ -297,7 +361,7 @@ impl Stage {
     #[must_use]
     pub fn watches(&self) -> bool {
         let watches = |act: &Act| matches!(act.then, Then::Poll { watch: true, .. } | Then::Gate);
-        self.acts.iter().chain(&self.stopped).any(watches)
+        self.acts.iter().chain(&self.again).chain(&self.stopped).any(watches)
     }
 }
 
@@ -308,6 +372,20 @@ impl Scenario {
     #[must_use]
     pub fn pipeline_of(&self, run: usize) -> &Pipeline {
         &self.pipelines[self.runs[run].pipeline]
+    }
+
+    /// The execution that an attempt of a stage may start.
+    #[must_use]
+    pub fn child_of(&self, run: usize, stage: usize, attempt: u32) -> Option<usize> {
+        self.runs.iter().position(|other| other.from == From::Child { run, stage, attempt })
+    }
+
+    /// A stage of an execution may be done so often: a child that is done again takes the stage that started it along.
+    #[must_use]
+    pub fn attempts_max(&self, run: usize) -> u32 {
+        let mine = |other: usize| other == run || matches!(self.runs[other].from, From::Child { run: above, .. } if above == run);
+        let restarts = self.outside.iter().filter(|event| mine(event.run) && matches!(event.what, What::Restart { .. }));
+        1 + restarts.map(|event| 1 + u32::from(event.again && !event.keyed)).sum::<u32>()
     }
 
     /// How large it is, as people would say: stages, executions, outside events.

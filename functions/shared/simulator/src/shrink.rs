@@ -2,7 +2,7 @@
 
 use crate::examine::examine;
 use crate::fault::Fault;
-use crate::scenario::{Condition, Scenario, Stage, What, When};
+use crate::scenario::{Condition, From, Outside, Question, Run, Scenario, Stage, What, When};
 use crate::state::Failure;
 use model::pipeline::FailureChoice;
 use std::sync::Arc;
@@ -150,6 +150,9 @@ impl Small {
                 });
             }
         }
+        if !stage.again.is_empty() {
+            self.change_stage(pipeline, at, |s| s.again.clear());
+        }
         if stage.condition != Condition::None {
             self.change_stage(pipeline, at, |s| s.condition = Condition::None);
         }
@@ -169,11 +172,32 @@ impl Small {
     }
 }
 
+/// Takes an execution out, and those that come from it.
 fn without_run(scenario: &mut Scenario, run: usize) {
-    scenario.runs.remove(run);
-    scenario.outside.retain(|event| event.run != run);
+    let mut gone = vec![false; scenario.runs.len()];
+    gone[run] = true;
+    for at in 0..gone.len() {
+        gone[at] |= match scenario.runs[at].from {
+            From::Person => false,
+            From::Rerun(of) | From::Child { run: of, .. } => gone[of],
+        };
+    }
+    keep_runs(scenario, &gone.iter().map(|gone| !gone).collect::<Vec<_>>());
+}
+
+fn keep_runs(scenario: &mut Scenario, keep: &[bool]) {
+    let moved = |run: usize| keep.iter().take(run).filter(|keep| **keep).count();
+    scenario.outside.retain(|event| keep[event.run]);
     for event in &mut scenario.outside {
-        event.run -= usize::from(event.run > run);
+        event.run = moved(event.run);
+    }
+    let mut kept = keep.iter();
+    scenario.runs.retain(|_| kept.next().copied().unwrap_or_default());
+    for run in &mut scenario.runs {
+        match &mut run.from {
+            From::Person => {}
+            From::Rerun(of) | From::Child { run: of, .. } => *of = moved(*of),
+        }
     }
 }
 
@@ -197,19 +221,29 @@ fn without_stage(scenario: &mut Scenario, pipeline: usize, at: usize) {
         }
     }
     let runs: Vec<usize> = (0..scenario.runs.len()).filter(|run| scenario.runs[*run].pipeline == pipeline).collect();
-    let about = |event: &crate::scenario::Outside| match (event.what, event.when) {
-        (What::Answer { stage, .. }, _) => Some(stage),
-        (What::Cancel | What::Pause { .. }, When::Asked(stage, _)) => Some(stage),
-        (What::Cancel | What::Pause { .. }, _) => None,
+    let about = |event: &Outside| match (event.what, event.when) {
+        (What::Answer { stage, .. } | What::Restart { stage }, _) | (_, When::Asked(Question { stage, .. })) => Some(stage),
+        _ => None,
     };
     scenario.outside.retain(|event| !runs.contains(&event.run) || about(event) != Some(at));
+    let moved = |stage: &mut usize| *stage -= usize::from(*stage > at);
     for event in scenario.outside.iter_mut().filter(|event| runs.contains(&event.run)) {
-        let moved = |stage: usize| stage - usize::from(stage > at);
-        if let What::Answer { stage, .. } = &mut event.what {
-            *stage = moved(*stage);
+        if let What::Answer { stage, .. } | What::Restart { stage } = &mut event.what {
+            moved(stage);
         }
-        if let When::Asked(stage, nth) = event.when {
-            event.when = When::Asked(moved(stage), nth);
+        if let When::Asked(question) = &mut event.when {
+            moved(&mut question.stage);
+        }
+    }
+    let of = |run: &Run| matches!(run.from, From::Child { run, stage, .. } if runs.contains(&run) && stage == at);
+    while let Some(child) = scenario.runs.iter().position(of) {
+        without_run(scenario, child);
+    }
+    for run in &mut scenario.runs {
+        if let From::Child { run, stage, .. } = &mut run.from
+            && runs.contains(run)
+        {
+            moved(stage);
         }
     }
 }

@@ -177,6 +177,8 @@ pub(crate) struct State {
     pub(crate) calls: u64,
     /// Fresh ids so far.
     pub(crate) ids: u64,
+    /// Tasks whose calls do not fail now, with how many of their steps ask for it.
+    pub(crate) spared: BTreeMap<u64, u32>,
     blobs: BTreeMap<String, Vec<u8>>,
     heap: BinaryHeap<Reverse<Entry>>,
     order: u64,
@@ -202,6 +204,7 @@ impl State {
             task: 0,
             calls: 0,
             ids: 0,
+            spared: BTreeMap::new(),
             blobs: BTreeMap::new(),
             heap: BinaryHeap::new(),
             order: 0,

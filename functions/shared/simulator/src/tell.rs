@@ -2,7 +2,7 @@
 
 use crate::examine::examine;
 use crate::fault::{Class, Deviation};
-use crate::scenario::{Act, Condition, Scenario, Stage};
+use crate::scenario::{Act, Condition, From, Scenario, Stage};
 use crate::shrink::Small;
 use std::fmt::Write;
 
@@ -45,8 +45,9 @@ fn scenario(text: &mut String, scenario: &Scenario) {
     }
     for (at, run) in scenario.runs.iter().enumerate() {
         let twice = if run.twice { ", twice" } else { "" };
+        let from = if run.from == From::Person { String::new() } else { format!(", {:?}", run.from) };
         let by = run.start_by_ms.map(|ms| format!(", to begin within {ms} ms")).unwrap_or_default();
-        let _ = writeln!(text, "  run {at}: pipeline {} at {} ms{twice}{by}", run.pipeline, run.at_ms);
+        let _ = writeln!(text, "  run {at}: pipeline {} at {} ms{twice}{by}{from}", run.pipeline, run.at_ms);
     }
     for event in &scenario.outside {
         let keyed = if event.keyed { ", with a key" } else { "" };
@@ -66,6 +67,9 @@ fn stage(stage: &Stage) -> String {
     }
     if let Some(seen) = stage.sees {
         let _ = write!(text, "; sees {seen}");
+    }
+    if !stage.again.is_empty() {
+        let _ = write!(text, "; in later attempts: {}", acts(&stage.again));
     }
     if stage.stopped.len() > 1 {
         let _ = write!(text, "; when stopped: {}", acts(&stage.stopped));

@@ -1,13 +1,14 @@
 //! What must hold when a run has come to rest, and what it came to.
 
 use crate::fault::Deviation;
-use crate::oracle;
+use crate::oracle::{self, Expect};
 use crate::people::Sent;
 use crate::reality::{Meant, StepId};
-use crate::scenario::{Call, STOPPED, Scenario, Then};
+use crate::scenario::{Call, From, STOPPED, Then};
 use crate::state::State;
 use app::execution::stored::{Kept, StageData};
 use app::record::decode;
+use engine::RunState;
 use model::id::ExecutionId;
 use model::reason::{Code, Reason};
 use model::status::Status;
@@ -78,7 +79,7 @@ fn one(state: &State, run: usize) -> Option<Outcome> {
     let seen = &state.watch.runs[run];
     let execution = &seen.meta.as_ref()?.execution;
     let stage = |(at, stage): (usize, &engine::StageRun)| {
-        let data = data(state, &execution.id, at);
+        let data = data(state, &execution.id, at, stage.attempt);
         StageOutcome {
             status: stage.status(),
             codes: codes(stage.reason()),
@@ -98,21 +99,26 @@ fn one(state: &State, run: usize) -> Option<Outcome> {
     })
 }
 
-fn data(state: &State, id: &ExecutionId, at: usize) -> StageData {
+/// What an attempt of a stage left; what an earlier one did counts for nothing.
+fn data(state: &State, id: &ExecutionId, at: usize, attempt: u32) -> StageData {
     let item = state.store.get(&app::execution::keys::stage(id, at), state.now);
-    item.and_then(|item| decode(&item.body).ok()).unwrap_or_default()
+    item.and_then(|item| decode(&item.body).ok()).filter(|data: &StageData| data.attempt.max(1) == attempt).unwrap_or_default()
 }
 
 /// Checks everything that must hold at rest.
 pub(crate) fn at_rest(state: &mut State) {
-    for run in 0..state.watch.runs.len() {
+    let expected = oracle::expect(&state.scenario);
+    for (run, expect) in expected.into_iter().enumerate() {
         started(state, run);
         if state.failure.is_none() && state.watch.runs[run].id.is_some() {
             ended(state, run);
             nothing_is_left(state, run);
             events(state, run);
             changes(state, run);
-            expected(state, run);
+            family(state, run);
+        }
+        if state.failure.is_none() {
+            fulfilled(state, run, &expect);
         }
     }
     letters(state);
@@ -120,7 +126,7 @@ pub(crate) fn at_rest(state: &mut State) {
 }
 
 fn started(state: &mut State, run: usize) {
-    if state.watch.runs[run].id.is_none() {
+    if state.watch.runs[run].id.is_none() && !matches!(state.scenario.runs[run].from, From::Child { .. }) {
         state.fail("never-started", format!("run {run} was asked for and is not there"));
     }
 }
@@ -182,12 +188,35 @@ fn letters(state: &mut State) {
     }
 }
 
+/// A stage that waits for an execution hears of its end, and takes it along when it is stopped.
+fn family(state: &mut State, run: usize) {
+    let From::Child { run: above, stage: at, attempt } = state.scenario.runs[run].from else { return };
+    let (Some(child), Some(parent)) = (&state.watch.runs[run].meta, &state.watch.runs[above].meta) else { return };
+    let Some(stage) = parent.execution.run(at).filter(|stage| stage.attempt == attempt) else { return };
+    let RunState::Done(done) = &stage.state else { return };
+    let known = [Deviation::LateRepeat, Deviation::StageFailed, Deviation::Parked];
+    if child.execution.generation > 1 || known.into_iter().any(|deviation| state.scenario.classes.may(deviation)) {
+        return;
+    }
+    let timed_out = codes(stage.reason()).iter().any(|code| code == "stage-timed-out");
+    let own = state.scenario.pipeline_of(above).stages[at].timeout_ms.is_some();
+    let asked = super::unanswered(state, above, at, attempt) && state.watch.asked(above, at, attempt) > 0;
+    let told = state.watch.runs[run].events.keys().any(|event| event.starts_with("parent-"));
+    let later = child.execution.ended_ms.is_some_and(|ended| ended > done.ended_ms);
+    let message = format!("run {run} is {} and was started by run {above} stage {at}, which is {}", child.execution.status, done.status);
+    if timed_out && !own && !asked {
+        return state.fail("child-not-heard", message);
+    }
+    if later && !told {
+        state.fail("child-forgotten", message);
+    }
+}
+
 /// Every change once, or repeated without harm.
 fn changes(state: &mut State, run: usize) {
     let mut wrong = None;
-    let scenario = state.scenario.clone();
     for (meant, made) in state.reality.made.iter().filter(|(meant, _)| meant.run == run) {
-        wrong = wrong.or_else(|| change(&scenario, *meant, made));
+        wrong = wrong.or_else(|| change(*meant, made));
     }
     wrong = wrong.or_else(|| missing(state, run));
     if let Some((rule, message)) = wrong {
@@ -195,7 +224,7 @@ fn changes(state: &mut State, run: usize) {
     }
 }
 
-fn change(scenario: &Scenario, meant: Meant, made: &[(StepId, u64, u32)]) -> Option<(&'static str, String)> {
+fn change(meant: Meant, made: &[(StepId, u64, u32)]) -> Option<(&'static str, String)> {
     let Meant { run, stage, act, call, .. } = meant;
     let (first, content, _) = made.first()?;
     for (step, other, _) in made {
@@ -210,49 +239,63 @@ fn change(scenario: &Scenario, meant: Meant, made: &[(StepId, u64, u32)]) -> Opt
             return Some(("change-differs", message));
         }
     }
-    let _ = scenario;
     None
 }
 
-/// A stage that went through its script made all its changes.
+/// A stage that went through its script made all its changes, and what it left is what its last attempt left.
 fn missing(state: &State, run: usize) -> Option<(&'static str, String)> {
     let execution = &state.watch.runs[run].meta.as_ref()?.execution;
     for (at, stage) in state.scenario.pipeline_of(run).stages.iter().enumerate() {
         let is = execution.run(at)?;
-        let through =
-            is.status() == Status::Succeeded && is.reason().is_none() && stage.acts.last().is_some_and(|a| a.then == Then::Succeed);
-        if !through {
+        let script = stage.list(is.attempt);
+        let through = is.status() == Status::Succeeded && is.reason().is_none() && script.last().is_some_and(|a| a.then == Then::Succeed);
+        if !through || stage.timeout_ms.is_some() || state.watch.timed_out(run, at, is.attempt) {
             continue;
         }
-        let timed_out = stage.timeout_ms.is_some() || state.watch.timed_out(run, at);
-        for (act, script) in stage.acts.iter().enumerate() {
+        for (act, script) in script.iter().enumerate() {
             for (call, _) in script.calls.iter().enumerate().filter(|(_, call)| **call == Call::Write) {
                 let meant = Meant { run, stage: at, attempt: is.attempt, act, call };
-                if !timed_out && !state.reality.made.contains_key(&meant) {
+                if !state.reality.made.contains_key(&meant) {
                     return Some(("change-missing", format!("run {run} stage {at}: it succeeded, and change {act}.{call} was never made")));
                 }
             }
         }
-        debug_assert!(stage.acts.len() < STOPPED, "a script is short");
+        debug_assert!(script.len() < STOPPED, "a script is short");
+        let left = data(state, &execution.id, at, is.attempt).outputs;
+        let said = format!("{at}.{}(", is.attempt);
+        let own = |value: &Value| value.get(format!("o{at}")).and_then(Value::as_str).is_some_and(|text| text.starts_with(&said));
+        if !matches!(&left, Kept::Inline(value) if own(value)) {
+            return Some(("not-its-own-result", format!("run {run} stage {at}: attempt {} left {left:?}", is.attempt)));
+        }
     }
     None
 }
 
 /// What the rules say must come of it.
-fn expected(state: &mut State, run: usize) {
+fn fulfilled(state: &mut State, run: usize, expect: &Expect) {
     let classes = state.scenario.classes;
     if [Deviation::TimedOut, Deviation::StageFailed, Deviation::Parked].into_iter().any(|deviation| classes.may(deviation)) {
         return;
     }
-    let Some(expected) = oracle::expect(&state.scenario, run) else { return };
+    let expected = match (expect, &state.watch.runs[run].meta) {
+        (Expect::Anything, _) | (Expect::Nothing, None) => return,
+        (Expect::Nothing, Some(_)) => return state.fail("unexpected", format!("run {run} was started, and must not be")),
+        (Expect::That(_), None) => return state.fail("never-started", format!("run {run} must be started and is not there")),
+        (Expect::That(expected), Some(_)) => expected,
+    };
     let Some(meta) = &state.watch.runs[run].meta else { return };
     let execution = &meta.execution;
-    let stages: Vec<Status> = execution.runs.iter().map(engine::StageRun::status).collect();
-    let wrong = stages.iter().zip(&expected.stages).position(|(is, may)| !may.contains(is));
     let (whole, status) = (expected.whole.contains(&execution.status), execution.status);
+    let stages: Vec<(Status, u32)> = execution.runs.iter().map(|stage| (stage.status(), stage.attempt)).collect();
+    let of = expected.stages.len();
+    let wrong = stages.iter().take(of).zip(&expected.stages).position(|((is, _), may)| !may.contains(is));
+    let again = expected.attempts.as_ref().and_then(|attempts| stages.iter().zip(attempts).position(|((_, is), must)| is != must));
     if let Some(at) = wrong {
-        let message = format!("run {run} stage {at} is {}, and must be one of {:?}", stages[at], expected.stages[at]);
+        let message = format!("run {run} stage {at} is {}, and must be one of {:?}", stages[at].0, expected.stages[at]);
         state.fail("unexpected", message);
+    }
+    if let Some(at) = again {
+        state.fail("unexpected", format!("run {run} stage {at} is at attempt {}, and must be at {:?}", stages[at].1, expected.attempts));
     }
     if !whole {
         state.fail("unexpected", format!("run {run} is {status}, and must be one of {:?}", expected.whole));

@@ -11,7 +11,7 @@ pub(crate) use writes::{after_write, before_write};
 
 use crate::fault::Deviation;
 use crate::reality::{Effect, StepId};
-use crate::scenario::{Scenario, What, When};
+use crate::scenario::{From, Question, Scenario, What, When};
 use crate::state::State;
 use app::execution::stored::Meta;
 use app::ports::{Key, Wake};
@@ -35,9 +35,12 @@ pub(crate) struct Seen {
     asked: BTreeMap<usize, Vec<(u32, u32)>>,
     /// When it was held, in which generation, and until when, on the clock of the world.
     held: Vec<Hold>,
-    at_gate: BTreeSet<usize>,
-    /// Stages whose component was told that their time is over.
-    timed_out: BTreeSet<usize>,
+    /// How often it ended.
+    ends: usize,
+    /// Attempts of stages that came to a gate.
+    at_gate: BTreeSet<(usize, u32)>,
+    /// Attempts of stages whose component was told that their time is over.
+    timed_out: BTreeSet<(usize, u32)>,
 }
 
 /// A time in which an execution was held.
@@ -89,9 +92,15 @@ impl Watch {
         self.runs[run].transitions
     }
 
-    /// How often a stage has asked.
-    pub(crate) fn asked(&self, run: usize, stage: usize) -> usize {
-        self.runs[run].asked.get(&stage).map_or(0, Vec::len)
+    /// How often an attempt of a stage has asked.
+    pub(crate) fn asked(&self, run: usize, stage: usize, attempt: u32) -> usize {
+        let of = |list: &Vec<(u32, u32)>| list.iter().filter(|(asked, _)| *asked == attempt).count();
+        self.runs[run].asked.get(&stage).map_or(0, of)
+    }
+
+    /// How often an execution has ended.
+    pub(crate) fn ends(&self, run: usize) -> usize {
+        self.runs[run].ends
     }
 
     /// How often an execution was held.
@@ -121,12 +130,21 @@ impl Watch {
         retry.unwrap_or_default()
     }
 
-    pub(crate) fn comes_to_gate(&mut self, run: usize, stage: usize) {
-        self.runs[run].at_gate.insert(stage);
+    pub(crate) fn comes_to_gate(&mut self, run: usize, stage: usize, attempt: u32) {
+        self.runs[run].at_gate.insert((stage, attempt));
     }
 
-    pub(crate) fn timed_out(&self, run: usize, stage: usize) -> bool {
-        self.runs[run].timed_out.contains(&stage)
+    pub(crate) fn timed_out(&self, run: usize, stage: usize, attempt: u32) -> bool {
+        self.runs[run].timed_out.contains(&(stage, attempt))
+    }
+
+    /// An execution, and those whose stages started it.
+    fn line(&self, scenario: &Scenario, run: usize) -> Vec<usize> {
+        let above = |run: &usize| match scenario.runs[*run].from {
+            From::Child { run, .. } => Some(run),
+            From::Person | From::Rerun(_) => None,
+        };
+        std::iter::successors(Some(run), above).collect()
     }
 
     fn stages(&self, run: usize) -> impl Iterator<Item = &StageRun> {
@@ -138,18 +156,22 @@ impl Watch {
     }
 }
 
-fn unanswered(state: &State, run: usize, stage: usize) -> bool {
-    let nth = state.watch.asked(run, stage).saturating_sub(1);
+fn unanswered(state: &State, run: usize, stage: usize, attempt: u32) -> bool {
+    let nth = state.watch.asked(run, stage, attempt).saturating_sub(1);
+    let asked = When::Asked(Question { stage, attempt, nth });
     let answers = |event: &&crate::scenario::Outside| {
-        event.run == run && event.when == When::Asked(stage, nth) && matches!(event.what, What::Answer { stranger: false, .. })
+        event.run == run && event.when == asked && matches!(event.what, What::Answer { stranger: false, .. })
     };
     !state.scenario.outside.iter().any(|event| answers(&event))
 }
 
-/// Waits for an answer that nobody gives.
+/// Waits for an answer that nobody gives, or for an execution that does.
 fn waits_in_vain(state: &State, run: usize, at: usize, stage: &StageRun) -> bool {
-    let suspended = stage.live().is_some_and(|live| matches!(live.phase, Phase::Suspended { until_ms: None, .. }));
-    suspended && unanswered(state, run, at)
+    let Some(Phase::Suspended { until_ms: None, signals }) = stage.live().map(|live| &live.phase) else { return false };
+    if let Some(child) = signals.iter().find_map(|signal| signal.strip_prefix("execution:")) {
+        return state.watch.run_of(child).is_some_and(|child| is_still(state, child));
+    }
+    unanswered(state, run, at, stage.attempt)
 }
 
 /// Whether everything else of the execution has ended, waits in vain, or stands at a later gate.
@@ -157,7 +179,7 @@ pub(crate) fn gate_is_open(state: &State, run: usize, gate: usize) -> bool {
     let rests = |(at, stage): (usize, &StageRun)| {
         let waits = || {
             let waiting = stage.live().is_some_and(|live| matches!(live.phase, Phase::Wait { .. }));
-            at > gate && waiting && state.watch.runs[run].at_gate.contains(&at)
+            at > gate && waiting && state.watch.runs[run].at_gate.contains(&(at, stage.attempt))
         };
         at == gate
             || stage.status().is_complete()
@@ -210,7 +232,7 @@ pub(crate) fn step_begins(state: &mut State, step: StepId, wake: &Wake) {
     let StepId { run, stage, attempt, seq, retry } = step;
     state.tell(|| format!("    run {run} stage {stage}: step, attempt {attempt} seq {seq} retry {retry}, {wake:?}"));
     if *wake == Wake::TimedOut {
-        state.watch.runs[run].timed_out.insert(stage);
+        state.watch.runs[run].timed_out.insert((stage, attempt));
     }
     let Some(is) = state.watch.stage(run, stage) else { return };
     let begun = is.live().map(|live| live.started_ms);

@@ -2,6 +2,7 @@
 
 use super::{Seen, slots};
 use crate::people;
+use crate::scenario::From;
 use crate::state::{State, Who};
 use app::execution::keys;
 use app::execution::plan::Plan;
@@ -49,7 +50,9 @@ pub(crate) fn after_write(state: &mut State, noticed: Noticed) {
     for pipeline in noticed.pipelines {
         slots::look(state, pipeline);
     }
-    for run in noticed.runs {
+    let line = |run| state.watch.line(&state.scenario, run);
+    let runs: BTreeSet<usize> = noticed.runs.into_iter().flat_map(line).collect();
+    for run in runs {
         people::notice(state, run);
     }
     state.look_at_gates();
@@ -84,6 +87,8 @@ fn meta(state: &mut State, item: &Item, transaction: &Transaction, task: u64, wh
     tell(state, run, before.as_ref(), &meta, who);
     let seen = &mut state.watch.runs[run];
     seen.transitions += u64::from(moved);
+    let ended = |meta: &Meta| meta.execution.status.is_complete();
+    seen.ends += usize::from(ended(&meta) && !before.as_ref().is_some_and(ended));
     note_questions(seen, &meta);
     seen.meta = Some(meta);
     moved.then_some(run)
@@ -107,7 +112,8 @@ fn hold(state: &mut State, run: usize, meta: &Meta) {
 
 fn note_questions(seen: &mut Seen, meta: &Meta) {
     for (at, stage) in meta.execution.runs.iter().enumerate() {
-        if stage.live().is_some_and(|live| matches!(&live.phase, engine::Phase::Suspended { signals, .. } if !signals.is_empty())) {
+        let judged = |signals: &[String]| signals.iter().any(|signal| signal == "judgment");
+        if stage.live().is_some_and(|live| matches!(&live.phase, engine::Phase::Suspended { signals, .. } if judged(signals))) {
             let list = seen.asked.entry(at).or_default();
             if list.last() != Some(&(stage.attempt, stage.seq)) {
                 list.push((stage.attempt, stage.seq));
@@ -135,7 +141,10 @@ fn begins(state: &mut State, meta: &Meta, transaction: &Transaction) -> Option<u
         state.fail("plan-missing", format!("execution {id} was committed before its plan {}", meta.plan));
         return None;
     };
-    let run = plan.trigger.get("run").and_then(serde_json::Value::as_u64)? as usize;
+    let Some(run) = which(state, &plan) else {
+        state.fail("unforeseen", format!("execution {id} was started, and nobody asked for it"));
+        return None;
+    };
     if let Some(other) = &state.watch.runs[run].id {
         let message = format!("run {run} was started as {other} and as {id}");
         state.fail("started-twice", message);
@@ -145,6 +154,22 @@ fn begins(state: &mut State, meta: &Meta, transaction: &Transaction) -> Option<u
     seen.id = Some(id.clone());
     state.watch.by_id.insert(id, run);
     Some(run)
+}
+
+/// Which execution of the scenario a plan is of.
+fn which(state: &State, plan: &Plan) -> Option<usize> {
+    let runs = &state.scenario.runs;
+    if let Some(parent) = &plan.parent {
+        let above = state.watch.run_of(parent.execution.as_str())?;
+        return state.scenario.child_of(above, parent.run, parent.attempt);
+    }
+    match plan.trigger.get("waybill").and_then(|waybill| waybill.get("rerunOf")?.as_str()) {
+        Some(of) => {
+            let of = state.watch.run_of(of)?;
+            runs.iter().position(|run| run.from == From::Rerun(of))
+        }
+        None => plan.trigger.get("run").and_then(serde_json::Value::as_u64).map(|run| run as usize),
+    }
 }
 
 /// What must hold between META before and after.

@@ -18,6 +18,13 @@ use std::task::{Context, Poll};
 /// What the installation allows: what it allows when nobody says otherwise.
 pub(crate) static LIMITS: LazyLock<Arc<Limits>> = LazyLock::new(Arc::default);
 
+/// Where outcomes must not depend on timing, a component has all the time to stop that faults may cost it.
+static PATIENT: LazyLock<Arc<Limits>> = LazyLock::new(|| {
+    let mut limits = Limits::default();
+    limits.execution.stop_ms_max = 24 * 3_600_000;
+    Arc::new(limits)
+});
+
 /// A process's way to the world.
 #[derive(Clone)]
 pub(crate) struct Port {
@@ -73,7 +80,10 @@ pub(crate) struct Ports {
 impl Ports {
     pub(crate) fn new(world: &Arc<World>, who: Who) -> Self {
         let port = Port { world: world.clone(), who };
-        let alone_since_ms = world.lock().processes[who.process].alone_since_ms;
+        let (alone_since_ms, gated) = {
+            let state = world.lock();
+            (state.processes[who.process].alone_since_ms, state.scenario.gated)
+        };
         Self {
             step: step::Ports {
                 table: Arc::new(SimTable(port.clone())),
@@ -85,7 +95,7 @@ impl Ports {
                 sealer: Arc::new(SimSealer),
                 host: Arc::new(SimHost(port.clone())),
                 cluster: Arc::new(SimCluster(port)),
-                limits: LIMITS.clone(),
+                limits: if gated { PATIENT.clone() } else { LIMITS.clone() },
                 alone_since_ms,
             },
         }

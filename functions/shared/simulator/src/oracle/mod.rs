@@ -1,0 +1,213 @@
+//! What must come of a scenario when nothing races: a second, naive reading of the rules, that knows no time, no store and
+//! no worker. Where something races it says which outcomes there may be.
+
+mod gated;
+mod tame;
+
+pub use tame::tame;
+
+use crate::scenario::{AtTimeout, Condition, From, Pipeline, Question, RETRIES_MAX, Scenario, Stage, Then, What, When};
+use model::pipeline::FailureChoice;
+use model::status::Status;
+
+/// What an execution must come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// The stages, each with what it may be.
+    pub stages: Vec<Vec<Status>>,
+    /// The attempts of the stages; none where they may differ.
+    pub attempts: Option<Vec<u32>>,
+    /// The execution.
+    pub whole: Vec<Status>,
+}
+
+/// What is expected of one execution of a scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// Anything.
+    Anything,
+    /// That it is never started.
+    Nothing,
+    /// This.
+    That(Expected),
+}
+
+/// How a stage ends if it is left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Succeeded,
+    Skipped,
+    Failed,
+    Canceled,
+    /// It waits for an answer that nobody gives, until its time is over.
+    Waits,
+    /// It waits for an execution that it started and that waits so.
+    WaitsFor(usize),
+}
+
+/// How an execution that a stage started ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Child {
+    Ends(Status),
+    Waits,
+}
+
+/// How an attempt of an execution's stage ends; `child` says how an execution ends that it starts.
+fn walk(scenario: &Scenario, run: usize, at: usize, attempt: u32, child: &mut dyn FnMut(usize) -> Child) -> End {
+    let stage = &scenario.pipeline_of(run).stages[at];
+    match stage.condition {
+        Condition::Fails => return End::Skipped,
+        Condition::Broken => return End::Failed,
+        Condition::None | Condition::Holds => {}
+    }
+    let mut nth = 0;
+    for act in stage.list(attempt) {
+        match act.then {
+            Then::Ask => {
+                nth += 1;
+                match answer(scenario, run, Question { stage: at, attempt, nth: nth - 1 }) {
+                    Some(true) => {}
+                    Some(false) => return End::Failed,
+                    None => return End::Waits,
+                }
+            }
+            Then::Child { .. } => {
+                let Some(one) = scenario.child_of(run, at, attempt) else { return End::Failed };
+                match child(one) {
+                    Child::Ends(Status::Succeeded) => {}
+                    Child::Ends(_) => return End::Failed,
+                    Child::Waits => return End::WaitsFor(one),
+                }
+            }
+            Then::Flaky(times) if times > RETRIES_MAX => return End::Failed,
+            Then::Poll { .. } | Then::Yield | Then::Sleep(_) | Then::Flaky(_) | Then::Gate => {}
+            Then::Succeed => return End::Succeeded,
+            Then::Skip => return End::Skipped,
+            Then::Cancel => return End::Canceled,
+            Then::Fail | Then::Trap | Then::Hang => return End::Failed,
+            Then::Stuck | Then::Linger => return timed_out(stage),
+        }
+    }
+    End::Succeeded
+}
+
+fn timed_out(stage: &Stage) -> End {
+    match stage.at_timeout {
+        AtTimeout::Succeed => End::Succeeded,
+        AtTimeout::GoOn | AtTimeout::Fail | AtTimeout::Hang if stage.succeed_on_timeout => End::Succeeded,
+        AtTimeout::GoOn | AtTimeout::Fail | AtTimeout::Hang => End::Failed,
+    }
+}
+
+/// The answer that a stage gets to a question.
+fn answer(scenario: &Scenario, run: usize, question: Question) -> Option<bool> {
+    scenario.outside.iter().filter(|event| event.run == run && event.when == When::Asked(question)).find_map(|event| match event.what {
+        What::Answer { stage, go, stranger: false } if stage == question.stage => Some(go),
+        _ => None,
+    })
+}
+
+fn failed(stage: &Stage) -> Status {
+    match stage.failure {
+        FailureChoice::Halt => Status::Terminal,
+        FailureChoice::StopBranch { .. } => Status::Stopped,
+        FailureChoice::Ignore => Status::FailedContinue,
+    }
+}
+
+fn status(stage: &Stage, end: End) -> Status {
+    match end {
+        End::Succeeded => Status::Succeeded,
+        End::Skipped => Status::Skipped,
+        End::Failed => failed(stage),
+        End::Canceled => Status::Canceled,
+        End::Waits | End::WaitsFor(_) => status(stage, timed_out(stage)),
+    }
+}
+
+fn halts(status: Status) -> bool {
+    matches!(status, Status::Terminal | Status::Canceled)
+}
+
+/// What the executions must come to; anything where answers race, or a time-out may or may not be reached.
+#[must_use]
+pub fn expect(scenario: &Scenario) -> Vec<Expect> {
+    if scenario.gated {
+        return gated::settle(scenario);
+    }
+    let one = |run| if loose(scenario, run) { Expect::Anything } else { Expect::That(racing(scenario, run)) };
+    (0..scenario.runs.len()).map(one).collect()
+}
+
+/// Whether it is cancelled once nothing of it moves; one that is to be cancelled while it is held must be held.
+fn cancels(scenario: &Scenario, run: usize) -> bool {
+    let mine = || scenario.outside.iter().filter(|event| event.run == run);
+    let held = mine().any(|event| event.when == When::Still && matches!(event.what, What::Pause { .. }));
+    mine().any(|event| event.what == What::Cancel && (held || !matches!(event.when, When::HeldStill(_))))
+}
+
+/// Answers that nobody asked for, or several to one question; times that a normal stage may or may not keep; anything done
+/// again; executions that others start.
+fn loose(scenario: &Scenario, run: usize) -> bool {
+    let mine = || scenario.outside.iter().filter(|event| event.run == run);
+    let answers = || mine().filter(|e| matches!(e.what, What::Answer { stranger: false, .. }));
+    let stray = answers().any(|event| !matches!(event.when, When::Asked(..)) || !event.keyed);
+    let twice = answers().enumerate().any(|(i, event)| answers().skip(i + 1).any(|other| other.when == event.when));
+    let again = mine().any(|event| matches!(event.what, What::Restart { .. }));
+    let family = matches!(scenario.runs[run].from, From::Child { .. })
+        || scenario.pipeline_of(run).stages.iter().any(|stage| stage.list(1).iter().any(|act| matches!(act.then, Then::Child { .. })));
+    let pressed = scenario.pipeline_of(run).stages.iter().any(|s| s.timeout_ms.is_some() && !s.ends_by_time());
+    stray || twice || pressed || again || family
+}
+
+fn finished(pipeline: &Pipeline, stages: &[Status]) -> Status {
+    for halt in [Status::Terminal, Status::Canceled] {
+        if stages.contains(&halt) {
+            return halt;
+        }
+    }
+    let fails = |(stage, status): (&Stage, &Status)| {
+        *status == Status::Stopped && stage.failure == (FailureChoice::StopBranch { fail_at_end: true })
+    };
+    if pipeline.stages.iter().zip(stages).any(fails) { Status::Terminal } else { Status::Succeeded }
+}
+
+/// A stage may have come to its end or been overtaken by the end of the whole.
+fn racing(scenario: &Scenario, run: usize) -> Expected {
+    let pipeline = scenario.pipeline_of(run);
+    let mut reached = vec![false; pipeline.stages.len()];
+    let mut ideal = vec![Status::NotStarted; pipeline.stages.len()];
+    let mut whole = Vec::new();
+    for (at, stage) in pipeline.stages.iter().enumerate() {
+        reached[at] = stage.requisites.iter().all(|r| reached[*r] && ideal[*r].lets_pass());
+        if reached[at] {
+            ideal[at] = status(stage, walk(scenario, run, at, 1, &mut |_| Child::Ends(Status::Succeeded)));
+            if halts(ideal[at]) && !whole.contains(&ideal[at]) {
+                whole.push(ideal[at]);
+            }
+        }
+    }
+    if cancels(scenario, run) && !whole.contains(&Status::Canceled) {
+        whole.push(Status::Canceled);
+    }
+    let cut = !whole.is_empty();
+    let stages = (0..ideal.len()).map(|at| match (reached[at], cut) {
+        (true, true) => vec![ideal[at], Status::Canceled, Status::NotStarted],
+        (true, false) | (false, _) => vec![ideal[at]],
+    });
+    let mut stages: Vec<Vec<Status>> = stages.collect();
+    if !ideal.iter().any(|status| halts(*status)) {
+        whole.push(finished(pipeline, &ideal));
+    }
+    if may_never_begin(scenario, run) {
+        stages.iter_mut().for_each(|may| may.push(Status::NotStarted));
+        whole.push(Status::Canceled);
+    }
+    Expected { stages, attempts: Some(vec![1; ideal.len()]), whole }
+}
+
+/// Another execution may take its place while it waits for a slot, or its time to begin may be over.
+fn may_never_begin(scenario: &Scenario, run: usize) -> bool {
+    let Pipeline { limit, keep_waiting, .. } = scenario.pipeline_of(run);
+    (limit.is_some() && !keep_waiting) || scenario.runs[run].start_by_ms.is_some()
+}
