@@ -148,7 +148,9 @@ pub(super) async fn open(ports: Ports<'_>, caller: &Principal, id: &ExecutionId)
         AppError::NotFound { .. } => unknown(),
         other => other,
     })?;
-    let plan = Plan::load(ports.table, ports.blobs, id, &meta.plan).await?;
+    let mut plan = Plan::load(ports.table, ports.blobs, id, &meta.plan).await?;
+    // It may have grown since META was read; it only ever grows.
+    plan.stages.truncate(meta.execution.runs.len());
     meta.execution.graph = plan.graph()?;
     Ok((meta, plan))
 }

@@ -23,6 +23,23 @@ fn unfolding(stages: Value) -> World {
     })
 }
 
+/// Whoever sends an event reads META, then the plan: a stage may have unfolded in between.
+#[tokio::test]
+async fn an_event_is_judged_by_the_stages_there_were_when_it_was_read() {
+    let world = world(judging);
+    let id = world.prepare(judged()).await.unwrap().execution;
+    world.settle().await;
+    let mut plan = world.plan(&id).await;
+    let mut more = plan.stages[0].clone();
+    more.ref_id = model::id::RefId::parse("1<0").unwrap();
+    more.parent = Some(engine::Parent { run: 0, attempt: 1, part: model::component::Part::Before });
+    plan.stages.push(more);
+    let (_, grown) = plan.keep(world.blobs.as_ref(), &id).await.unwrap();
+    world.ports.table.transact(Transaction::of(grown.into_iter().collect())).await.unwrap();
+    crate::execution::control::pause(world.inbox_ports(), &root(), &id, "", None).await.unwrap();
+    assert_eq!(world.items(&id, "EVT#").await, 1);
+}
+
 // Rule 2.11: Before stages run before the stage's own work, after stages when that is done
 // Rule 2.11: Parts are named `3<1`, `3>1`, `3!1`, and name their parent and part
 #[tokio::test]
