@@ -32,11 +32,11 @@ async fn an_event_is_judged_by_the_stages_there_were_when_it_was_read() {
     let mut plan = world.plan(&id).await;
     let mut more = plan.stages[0].clone();
     more.ref_id = model::id::RefId::parse("1<0").unwrap();
-    more.parent = Some(engine::Parent { run: 0, attempt: 1, part: model::component::Part::Before });
+    more.parent = Some(engine::Parent { run: 0, attempt: 1, part: Before });
     plan.stages.push(more);
     let (_, grown) = plan.keep(world.blobs.as_ref(), &id).await.unwrap();
     world.ports.table.transact(Transaction::of(grown.into_iter().collect())).await.unwrap();
-    crate::execution::control::pause(world.inbox_ports(), &root(), &id, "", None).await.unwrap();
+    control::pause(world.inbox_ports(), &root(), &id, "", None).await.unwrap();
     assert_eq!(world.items(&id, "EVT#").await, 1);
 }
 
