@@ -63,7 +63,7 @@ impl Children {
         let id = ExecutionId::parse(id).map_err(|_| ExecutionsError::NotFound)?;
         let found = load::<Meta>(self.ports.table.as_ref(), &keys::meta(&id)).await.map_err(refused)?;
         let (meta, _) = found.ok_or(ExecutionsError::NotFound)?;
-        let plan = Plan::load(self.ports.table.as_ref(), self.ports.blobs.as_ref(), &id, &meta.plan).await.map_err(refused)?;
+        let plan = Plan::of(self.ports.table.as_ref(), self.ports.blobs.as_ref(), &meta).await.map_err(refused)?;
         if !self.is_mine(&plan) {
             self.may_read(&meta.application).await?;
         }

@@ -250,7 +250,7 @@ async fn open(ports: Ports<'_>, caller: &Principal, id: &ExecutionId) -> Result<
         AppError::NotFound { .. } => unknown(),
         other => other,
     })?;
-    let plan = Plan::load(ports.table, ports.blobs, id, &meta.plan).await?;
+    let plan = Plan::of(ports.table, ports.blobs, &meta).await?;
     meta.execution.graph = plan.graph()?;
     let stages = load_stages(ports.table, &meta.execution, plan.stages.len()).await?;
     Ok(Loaded { meta, plan, stages, application })

@@ -148,9 +148,7 @@ pub(super) async fn open(ports: Ports<'_>, caller: &Principal, id: &ExecutionId)
         AppError::NotFound { .. } => unknown(),
         other => other,
     })?;
-    let mut plan = Plan::load(ports.table, ports.blobs, id, &meta.plan).await?;
-    // It may have grown since META was read; it only ever grows.
-    plan.stages.truncate(meta.execution.runs.len());
+    let plan = Plan::of(ports.table, ports.blobs, &meta).await?;
     meta.execution.graph = plan.graph()?;
     Ok((meta, plan))
 }

@@ -2,6 +2,7 @@
 //! that takes them. A small one stands beside META, so that a start writes nothing but its transaction; a large one is a blob.
 
 use super::keys;
+use super::stored::Meta;
 use crate::error::AppError;
 use crate::limits::PLAN_BYTES_MAX;
 use crate::ports::{Blobs, Item, StoreError, Table, Write};
@@ -282,5 +283,12 @@ impl Plan {
         let bytes = if kept == IN_ITEM { table.get(&keys::plan(id)).await?.map(|item| item.body) } else { blobs.get(kept).await? };
         let bytes = bytes.ok_or_else(|| StoreError::Damaged(format!("the plan of {id} ({kept}) is gone")))?;
         record::decode(&bytes)
+    }
+
+    /// The plan as it was when META was read: it may have grown since, and it only ever grows.
+    pub async fn of(table: &dyn Table, blobs: &dyn Blobs, meta: &Meta) -> Result<Self, AppError> {
+        let mut plan = Self::load(table, blobs, &meta.execution.id, &meta.plan).await?;
+        plan.stages.truncate(meta.execution.runs.len());
+        Ok(plan)
     }
 }

@@ -96,7 +96,7 @@ impl Held {
         if meta.fence.is_empty() && nothing_to_do(ports, &meta, now).await? {
             return Ok(Taken::Not(Rest::Until(wake_at(&meta.execution))));
         }
-        let plan = match Plan::load(ports.table.as_ref(), ports.blobs.as_ref(), id, &meta.plan).await {
+        let plan = match Plan::of(ports.table.as_ref(), ports.blobs.as_ref(), &meta).await {
             Ok(plan) => Arc::new(plan),
             Err(AppError::Damaged(inside)) => return park(ports, meta, revision, None, (ReasonCode::PlanUnreadable, &inside)).await,
             Err(other) => return Err(other),

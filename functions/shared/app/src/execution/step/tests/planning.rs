@@ -38,6 +38,7 @@ async fn an_event_is_judged_by_the_stages_there_were_when_it_was_read() {
     world.ports.table.transact(Transaction::of(grown.into_iter().collect())).await.unwrap();
     control::pause(world.inbox_ports(), &root(), &id, "", None).await.unwrap();
     assert_eq!(world.items(&id, "EVT#").await, 1);
+    assert_eq!(world.detail(&id).await.stages.len(), 1);
 }
 
 // Rule 2.11: Before stages run before the stage's own work, after stages when that is done
