@@ -2,6 +2,9 @@
 //!
 //! The only place that asks the system for time and random bytes. It knows nothing of pipelines or stores.
 
+/// Bugs are planted for the simulation alone: what begins here cannot be built with them.
+const _: () = assert!(!app::BUGS_CAN_BE_PLANTED, "a build for people has the feature `planted-bugs`");
+
 mod clock;
 mod entropy;
 mod manual;

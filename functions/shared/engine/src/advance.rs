@@ -117,10 +117,9 @@ fn failure_reason(execution: &Execution, run: usize, now: Millis) -> Reason {
 fn waits(execution: &Execution, run: usize) -> bool {
     let passes = |r: &usize| execution.run(*r).is_some_and(|r| r.status().lets_pass());
     execution.run(run).is_some_and(|stage| stage.state == RunState::NotStarted)
-        && execution
-            .graph
-            .node(run)
-            .is_some_and(|node| node.requisites.iter().all(passes) || planted(Bug::JoinStartedByOne) && node.requisites.iter().any(passes))
+        && execution.graph.node(run).is_some_and(|node| {
+            node.requisites.iter().all(passes) || (planted(Bug::JoinStartedByOne) && node.requisites.iter().any(passes))
+        })
 }
 
 /// The first stage of the pipeline that may start.

@@ -1,6 +1,6 @@
 //! What must hold between an execution before and after an event. Called from tests, simulation and, in debug builds, always.
 
-use crate::state::{Execution, Phase, RunState};
+use crate::state::{Execution, Phase, RunState, StageRun};
 use model::status::Status;
 
 /// Checks one transition; says what does not hold.
@@ -61,6 +61,10 @@ fn whole(after: &Execution) -> Result<(), String> {
     if after.status.is_complete() && live {
         return Err(format!("a stage is live although the execution is {}", after.status));
     }
+    let goes_on = |run: &StageRun| run.live().is_some_and(|live| live.stopping.is_none());
+    if after.ending.is_some() && after.runs.iter().any(goes_on) {
+        return Err("a stage goes on although the execution is ending".to_owned());
+    }
     if after.status == Status::Running && !live {
         return Err("the execution is RUNNING and no stage is live: it would never end".to_owned());
     }
@@ -98,7 +102,7 @@ fn children(after: &Execution) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::on::testing::{begun, execution, stepping};
-    use crate::state::Done;
+    use crate::state::{Done, Ending};
 
     // Rule 2.2: Every status but RUNNING and SUCCEEDED says why
     // Rule 2.2: A complete stage or execution does not change within its generation
@@ -118,6 +122,7 @@ mod tests {
         assert!(broken(&|e| e.status = Status::Succeeded).contains("is live"));
         assert!(broken(&|e| e.runs[0].attempt = 0).contains("earlier step"));
         assert!(broken(&|e| e.ended_ms = Some(1)).contains("no end"));
+        assert!(broken(&|e| e.ending = Some(Ending { status: Status::Canceled, reason: None })).contains("goes on although"));
         let ended = crate::on::testing::apply(&before, &crate::Event::Cancel(crate::Cancel::person("a", "")));
         assert!(check(&ended, &begun(&execution(&[&[], &[0]]))).unwrap_err().contains("CANCELED"));
     }

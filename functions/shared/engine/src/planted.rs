@@ -60,6 +60,9 @@ bugs! {
     JoinStartedByOne = "join started by one parent only",
 }
 
+/// Whether this build can plant bugs at all. Whatever people start asserts that it cannot.
+pub const POSSIBLE: bool = cfg!(feature = "planted-bugs");
+
 #[cfg(feature = "planted-bugs")]
 mod active {
     use super::Bug;
