@@ -90,6 +90,7 @@ impl Held {
 
     fn committed(&mut self, meta: Meta, ended: bool) {
         self.revision += 1;
+        self.leased = true;
         self.meta = meta;
         self.saved = self.meta.clone();
         self.changed = false;

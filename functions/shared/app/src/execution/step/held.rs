@@ -13,7 +13,7 @@ use crate::execution::stored::{Answer, EventVerdict, Inbound, LogEntry, Meta, Ou
 use crate::ports::{Condition, Item, Query, Table, TransactError, Transaction, Write};
 use crate::record::{decode, load};
 use engine::planted::{Bug, planted};
-use engine::{Effect, Event, Phase, decide, wake_at, wanted};
+use engine::{Effect, Event, Execution, Phase, decide, wake_at, wanted};
 use model::Millis;
 use model::id::ExecutionId;
 use model::reason::ReasonCode;
@@ -24,6 +24,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Inbox events that are read at a time.
 const INBOX_PAGE: usize = 10;
+/// An execution that nobody moved yet is taken with its first commit for so long after its start; then each take is written before
+/// anything is done, so that those that come to nothing are counted.
+const FRESH_MS: Millis = 5_000;
 /// Stage items that are read at a time.
 const STAGES_PAGE: usize = 200;
 
@@ -45,6 +48,8 @@ pub(crate) struct Held {
     pub(crate) meta: Meta,
     /// META's revision in the store.
     pub(crate) revision: u64,
+    /// The store knows that this worker holds it. Until then nothing is done that anybody else could notice.
+    pub(crate) leased: bool,
     pub(crate) plan: Arc<Plan>,
     pub(crate) stages: Vec<Arc<StageData>>,
     /// True while this worker is still the one.
@@ -106,23 +111,29 @@ impl Held {
             let message = format!("{} workers died on it one after another without a single commit", meta.takes);
             return park(ports, meta, revision, Some(&plan), (ReasonCode::OrchestratorCrash, &message)).await;
         }
+        let fresh = is_fresh(&meta, now);
         meta.fence = ports.entropy.ulid(now);
         meta.lease_until_ms = now + ports.limits.lease_ms;
         meta.takes += 1;
-        let put = Write::Put(meta_item(&meta)?, unchanged(revision));
-        match ports.table.transact(Transaction::of(vec![put])).await {
-            Ok(()) => {}
-            Err(TransactError::Conflict(_)) => return Ok(Taken::Not(Rest::Busy)),
-            Err(other) => return Err(other.into()),
-        }
-        let stages = load_stages(ports.table.as_ref(), &meta.execution, plan.stages.len()).await?;
+        let stages = if fresh {
+            vec![Arc::default(); plan.stages.len()]
+        } else {
+            let put = Write::Put(meta_item(&meta)?, unchanged(revision));
+            match ports.table.transact(Transaction::of(vec![put])).await {
+                Ok(()) => {}
+                Err(TransactError::Conflict(_)) => return Ok(Taken::Not(Rest::Busy)),
+                Err(other) => return Err(other.into()),
+            }
+            load_stages(ports.table.as_ref(), &meta.execution, plan.stages.len()).await?
+        };
         let saved = meta.clone();
         let inherited: BTreeSet<StepKey> = wanted(&saved.execution).iter().filter_map(step_key).collect();
         Ok(Taken::Mine(Box::new(Self {
             ports: ports.clone(),
             id: id.clone(),
             meta,
-            revision: revision + 1,
+            revision: if fresh { revision } else { revision + 1 },
+            leased: !fresh,
             plan,
             stages,
             current: Arc::new(AtomicBool::new(true)),
@@ -247,7 +258,7 @@ impl Held {
     }
 
     /// What stands beside the execution follows it.
-    fn remember(&mut self, inbound: &Inbound, before: &engine::Execution, now: Millis) {
+    fn remember(&mut self, inbound: &Inbound, before: &Execution, now: Millis) {
         match &inbound.what {
             Outside::Restart { run } => {
                 let plan = self.plan.clone();
@@ -287,9 +298,9 @@ impl Held {
         [timers, Some(lease), linger, budget_until.filter(|at| *at > now)].into_iter().flatten().min().unwrap_or(lease)
     }
 
-    /// Extends the lease when half of it is over.
+    /// Extends the lease when half of it is over, or writes it for the first time.
     pub(crate) async fn keep_lease(&mut self, now: Millis) -> Result<(), Stop> {
-        if self.meta.lease_until_ms.saturating_sub(now) > self.ports.limits.lease_ms / 2 {
+        if self.leased && self.meta.lease_until_ms.saturating_sub(now) > self.ports.limits.lease_ms / 2 {
             return Ok(());
         }
         let lease_until_ms = now + self.ports.limits.lease_ms;
@@ -307,6 +318,9 @@ impl Held {
         meta.lease_until_ms = 0;
         meta.takes = 0;
         self.current.store(false, Ordering::SeqCst);
+        if !self.leased {
+            return self.has_no_mail().await;
+        }
         let due = |item: Item| if planted(Bug::TimerLostOnRestart) { item.due(None) } else { item };
         let put = Write::Put(due(meta_item(&meta)?), unchanged(self.revision));
         match self.ports.table.transact(Transaction::of(vec![put])).await {
@@ -317,6 +331,10 @@ impl Held {
         if planted(Bug::EventLeftAtRest) {
             return Ok(true);
         }
+        self.has_no_mail().await
+    }
+
+    async fn has_no_mail(&self) -> Result<bool, AppError> {
         let query = Query::prefix(keys::partition(&self.id), "EVT#", 1);
         Ok(self.ports.table.query(&query).await?.items.is_empty())
     }
@@ -325,6 +343,9 @@ impl Held {
     /// now is not the execution's fault: such a take does not count among those that came to nothing.
     pub(crate) async fn let_go(&self, error: &AppError) {
         self.abandon();
+        if !self.leased {
+            return;
+        }
         let mut meta = Meta { fence: String::new(), lease_until_ms: 0, ..self.saved.clone() };
         if matches!(error, AppError::Unavailable(_)) {
             meta.takes = meta.takes.saturating_sub(1);
@@ -348,6 +369,7 @@ impl Held {
         match self.ports.table.transact(Transaction::of(vec![put])).await {
             Ok(()) => {
                 self.revision += 1;
+                self.leased = true;
                 Ok(())
             }
             Err(TransactError::Conflict(_)) => {
@@ -364,6 +386,12 @@ pub(crate) fn unchanged(revision: u64) -> Vec<Condition> {
     if planted(Bug::NoVersionCheck) { Vec::new() } else { vec![Condition::Revision(revision)] }
 }
 
+/// Nobody has moved it, nobody holds it, and its start is not long ago.
+fn is_fresh(meta: &Meta, now: Millis) -> bool {
+    let Execution { version, created_ms, .. } = meta.execution;
+    meta.fence.is_empty() && meta.takes == 0 && version == 0 && now.abs_diff(created_ms) < FRESH_MS
+}
+
 /// A hint that came too early, twice, or for what is done already costs reads and no write.
 async fn nothing_to_do(ports: &Ports, meta: &Meta, now: Millis) -> Result<bool, AppError> {
     if !meta.supersedes.is_empty() || wake_at(&meta.execution).is_some_and(|at| at <= now) {
@@ -376,7 +404,7 @@ async fn nothing_to_do(ports: &Ports, meta: &Meta, now: Millis) -> Result<bool, 
 /// What the stage runs of an execution hold, by position; what an earlier attempt left counts for nothing.
 pub(in crate::execution) async fn load_stages(
     table: &dyn Table,
-    execution: &engine::Execution,
+    execution: &Execution,
     count: usize,
 ) -> Result<Vec<Arc<StageData>>, AppError> {
     let mut stages = vec![Arc::default(); count];

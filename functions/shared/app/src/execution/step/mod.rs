@@ -23,7 +23,7 @@ use crate::ports::{Blobs, Changes, Clock, Cluster, Entropy, Hint, Queue, Sealer,
 use async_trait::async_trait;
 pub(super) use commit::views;
 use engine::planted::{Bug, planted};
-use engine::{Event, is_due, wake_at};
+use engine::{Event, is_due, wake_at, wanted};
 use flight::{Came, Flights};
 pub(super) use foreign::Foreign;
 use held::Taken;
@@ -207,6 +207,9 @@ async fn drive(held: &mut Held, inbox: &dyn Inbox, budget: Budget) -> Result<Opt
         held.commit_as_it_stands(now).await?;
         if held.meta.execution.status.is_complete() {
             return Ok(Some(Rest::Ended));
+        }
+        if !held.leased && !wanted(&held.meta.execution).is_empty() {
+            held.keep_lease(now).await?;
         }
         flights.reconcile(held).await?;
         if flights.has_steps() {

@@ -126,7 +126,7 @@ async fn the_superseded_are_told_although_who_took_their_place_is_cancelled_at_o
             world.cancel(&newest).await;
             // The slot is given while the worker of the newest writes its cancel.
             let (ports, first) = (world.ports.clone(), ids[0].clone());
-            world.table.meanwhile(1, async move {
+            world.table.meanwhile(0, async move {
                 advance(&ports, &first, &NeverWoken, BUDGET).await.unwrap();
             });
             world.advance(&newest).await;
