@@ -6,8 +6,10 @@ use std::process::{Command, ExitCode};
 use crate::error::{Error, Result};
 use crate::process;
 
-/// Seeds that CI examines.
-pub(crate) const SEEDS_IN_CI: &str = "2000";
+/// What CI examines.
+pub(crate) const IN_CI: &[&str] = &["--seeds", "2000"];
+/// And what it does to know that the simulation can fail.
+pub(crate) const PROOF_IN_CI: &[&str] = &["--prove", "--jobs", "2"];
 
 /// What the program is asked; it knows the words better than we do.
 #[derive(Debug, Default, PartialEq, Eq)]

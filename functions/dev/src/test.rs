@@ -10,7 +10,8 @@ use crate::report::Report;
 use crate::{cluster, libtest, lint, places, plugins, setup, simulate};
 
 /// After the steps of `lint`, in this order.
-const STEPS: [&str; 8] = ["simulate", "plugins", "build", "cluster", "tests", "tests-dev", "tests-stage-types", "doctests"];
+const STEPS: [&str; 9] =
+    ["simulate", "prove", "plugins", "build", "cluster", "tests", "tests-dev", "tests-stage-types", "doctests"];
 /// One feature set for everything: the same packages and targets in every step, or dependencies are built twice.
 const TARGETS: [&str; 3] = ["--lib", "--bins", "--tests"];
 
@@ -75,10 +76,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             report.step(name, outcome.ok, outcome.took);
         }
     }
-    if options.wants("simulate") {
-        let seeds = simulate::Options { words: vec!["--seeds".into(), simulate::SEEDS_IN_CI.into()] };
-        let outcome = process::run(&progress, "simulate", &mut simulate::command(&seeds)?)?;
-        report.step("simulate", outcome.ok, outcome.took);
+    for (name, words) in [("simulate", simulate::IN_CI), ("prove", simulate::PROOF_IN_CI)] {
+        if options.wants(name) {
+            let words = simulate::Options { words: words.iter().map(Into::into).collect() };
+            let outcome = process::run(&progress, name, &mut simulate::command(&words)?)?;
+            report.step(name, outcome.ok, outcome.took);
+        }
     }
     let built = build(options, &progress, &mut report)?;
     if built {
