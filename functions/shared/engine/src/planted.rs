@@ -44,7 +44,7 @@ bugs! {
     EventConsumedTwice = "event consumed twice",
     /// A worker rests without a last look into the inbox, and the event is not found by the tick.
     EventLeftAtRest = "event left unconsumed when the worker rests",
-    /// An outcome counts whichever attempt of the stage it is of.
+    /// What an attempt of a stage came to counts for the attempt after it.
     StaleOutcomeAccepted = "stale outcome accepted after restart",
     /// A repeated step does not get back what it had recorded.
     PrefixNotReplayed = "trace prefix not replayed",

@@ -9,9 +9,6 @@ use engine::planted::{Bug, plant};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A planted bug is found within so many seeds, or the proof fails.
-pub const SEEDS_MAX: u64 = 20_000;
-
 /// How a planted bug was found.
 #[derive(Debug, Clone, Copy)]
 pub struct Found {
@@ -24,25 +21,26 @@ pub struct Found {
 }
 
 /// Plants each bug in turn and examines seeds until it is found.
-pub fn prove(bugs: &[Bug], seeds_max: u64, jobs: usize, mut told: impl FnMut(&Found)) -> Vec<Found> {
+pub fn prove(bugs: &[Bug], seeds: Seeds, mut told: impl FnMut(&Found)) -> Vec<Found> {
     let look = |bug: &Bug| {
         let start = Instant::now();
-        let found = Found { bug: *bug, after: find(*bug, seeds_max, jobs), took: start.elapsed() };
+        let found = Found { bug: *bug, after: find(*bug, seeds), took: start.elapsed() };
         told(&found);
         found
     };
     bugs.iter().map(look).collect()
 }
 
-fn find(bug: Bug, seeds_max: u64, jobs: usize) -> Option<(u64, &'static str)> {
-    let mut from = 0;
-    while from < seeds_max {
+fn find(bug: Bug, seeds: Seeds) -> Option<(u64, &'static str)> {
+    let Seeds { mut from, count, jobs, .. } = seeds;
+    let end = from.saturating_add(count);
+    while from < end {
         plant(Some(bug));
-        let tally = campaign(Seeds { from, count: seeds_max - from, jobs, first_only: true });
+        let tally = campaign(Seeds { from, count: end - from, jobs, first_only: true });
         plant(None);
         let (seed, rule) = tally.first_failed()?;
         if examine(&Arc::new(generate::scenario(seed)), None, false).failure.is_none() {
-            return Some((seed + 1, rule));
+            return Some((seed + 1 - seeds.from, rule));
         }
         from = seed + 1;
     }

@@ -10,15 +10,18 @@ use std::time::Instant;
 const USAGE: &str = "\
 usage: simulate [--seeds N] [--from SEED] [--jobs N] [--brief]
        simulate --seed SEED      one seed: if it fails, what happened, as small as it can be made
-       simulate --prove [WORD] [--seeds N] [--jobs N]
+       simulate --prove [WORD] [--seeds N] [--from SEED] [--jobs N]
                                  plants bugs, or those with the word in their name, and looks how many seeds it takes to find each
        simulate --explain        the classes of faults, and what each may do to an outcome
 ";
 
+/// A planted bug is found within so many seeds, or the proof fails.
+const PROOF_SEEDS_MAX: u64 = 20_000;
+
 enum Command {
     Many(Seeds, bool),
     One(u64),
-    Prove { word: Option<String>, seeds: Option<u64>, jobs: usize },
+    Prove(Option<String>, Seeds),
     Explain,
     Help,
 }
@@ -34,19 +37,19 @@ fn parse() -> Result<Command, lexopt::Error> {
             Long("brief") => brief = true,
             Long("jobs") => seeds.jobs = parser.value()?.parse::<usize>()?.max(1),
             Long("seed") => command = Some(Command::One(parser.value()?.parse()?)),
-            Long("prove") => command = Some(Command::Prove { word: None, seeds: None, jobs: 1 }),
+            Long("prove") => command = Some(Command::Prove(None, seeds)),
             Long("explain") => command = Some(Command::Explain),
             Short('h') | Long("help") => command = Some(Command::Help),
-            Value(text) if matches!(command, Some(Command::Prove { .. })) => {
-                command = Some(Command::Prove { word: Some(text.string()?), seeds: None, jobs: 1 });
-            }
+            Value(word) if matches!(command, Some(Command::Prove(..))) => command = Some(Command::Prove(Some(word.string()?), seeds)),
             other => return Err(other.unexpected()),
         }
     }
-    seeds.count = count.unwrap_or(seeds.count);
     Ok(match command {
-        Some(Command::Prove { word, .. }) => Command::Prove { word, seeds: count, jobs: seeds.jobs },
-        other => other.unwrap_or(Command::Many(seeds, brief)),
+        Some(Command::Prove(word, _)) => {
+            Command::Prove(word, Seeds { count: count.unwrap_or(PROOF_SEEDS_MAX).min(PROOF_SEEDS_MAX), ..seeds })
+        }
+        Some(other) => other,
+        None => Command::Many(Seeds { count: count.unwrap_or(seeds.count), ..seeds }, brief),
     })
 }
 
@@ -56,7 +59,7 @@ fn main() -> ExitCode {
     match parse() {
         Ok(Command::Many(seeds, brief)) => many(seeds, brief),
         Ok(Command::One(seed)) => one(seed),
-        Ok(Command::Prove { word, seeds, jobs }) => prove(word.as_deref(), seeds, jobs),
+        Ok(Command::Prove(word, seeds)) => prove(word.as_deref(), seeds),
         Ok(Command::Explain) => {
             print!("{}", tell::classes());
             ExitCode::SUCCESS
@@ -119,11 +122,11 @@ fn one(seed: u64) -> ExitCode {
 }
 
 #[cfg(feature = "planted-bugs")]
-fn prove(word: Option<&str>, seeds: Option<u64>, jobs: usize) -> ExitCode {
+fn prove(word: Option<&str>, seeds: Seeds) -> ExitCode {
     use engine::planted::Bug;
-    use simulator::prove::{Found, SEEDS_MAX, prove};
+    use simulator::prove::{Found, prove};
     let bugs: Vec<Bug> = Bug::ALL.iter().copied().filter(|bug| word.is_none_or(|word| bug.name().contains(word))).collect();
-    let seeds_max = seeds.unwrap_or(SEEDS_MAX).min(SEEDS_MAX);
+    let seeds_max = seeds.count;
     let told = |found: &Found| {
         let (name, took) = (found.bug.name(), found.took.as_secs_f64());
         match found.after {
@@ -132,14 +135,14 @@ fn prove(word: Option<&str>, seeds: Option<u64>, jobs: usize) -> ExitCode {
         }
     };
     let start = Instant::now();
-    let found = prove(&bugs, seeds_max, jobs, told);
+    let found = prove(&bugs, seeds, told);
     let (all, caught) = (found.len(), found.iter().filter(|found| found.after.is_some()).count());
     println!("{caught} of {all} planted bugs found, within {seeds_max} seeds each, in {:.1} s", start.elapsed().as_secs_f64());
     if all > 0 && caught == all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 #[cfg(not(feature = "planted-bugs"))]
-fn prove(_word: Option<&str>, _seeds: Option<u64>, _jobs: usize) -> ExitCode {
+fn prove(_word: Option<&str>, _seeds: Seeds) -> ExitCode {
     eprintln!("simulate: built without the feature `planted-bugs`");
     ExitCode::FAILURE
 }
