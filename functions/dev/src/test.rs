@@ -10,8 +10,7 @@ use crate::report::Report;
 use crate::{cluster, libtest, lint, places, plugins, setup, simulate};
 
 /// After the steps of `lint`, in this order.
-const STEPS: [&str; 9] =
-    ["simulate", "prove", "plugins", "build", "cluster", "tests", "tests-dev", "tests-stage-types", "doctests"];
+const STEPS: [&str; 9] = ["simulate", "prove", "plugins", "build", "cluster", "tests", "tests-dev", "tests-stage-types", "doctests"];
 /// One feature set for everything: the same packages and targets in every step, or dependencies are built twice.
 const TARGETS: [&str; 3] = ["--lib", "--bins", "--tests"];
 

@@ -9,8 +9,8 @@ use crate::execution::plan::Plan;
 use crate::execution::retention::listed;
 use crate::execution::start::{meta_item, order_row, summaries};
 use crate::execution::stored::{LogEntry, Meta, OrderRow, Summary, Transition};
-use crate::ports::{Change, ITEMS_A_COMMIT_MAX, Table, TransactError, Transaction, Write};
-use crate::record::{encode, item, load};
+use crate::ports::{Change, ITEMS_A_COMMIT_MAX, Item, Table, TransactError, Transaction, Write};
+use crate::record::{item, load};
 use engine::planted::{Bug, planted};
 use engine::{Execution, RunState, wanted};
 use model::Millis;
@@ -127,7 +127,7 @@ impl Held {
                 writes.push(Write::Put(item(keys::stage(&self.id, *run), &*data)?, vec![]));
             }
         }
-        writes.push(Write::Put(item(keys::log(&self.id, meta.execution.version), &log)?, vec![]));
+        writes.push(Write::Put(log, vec![]));
         for inbound in &self.consumed {
             if !planted(Bug::EventConsumedTwice) {
                 writes.push(Write::Delete(keys::event(&self.id, &inbound.id), vec![]));
@@ -145,20 +145,20 @@ impl Held {
         Ok(writes)
     }
 
-    async fn log_entry(&mut self, meta: &Meta, now: Millis) -> Result<LogEntry, AppError> {
-        let mut log = std::mem::take(&mut self.log);
+    /// What the commit says for the audit. It is kept until the commit is known to stand, so that one that fails can be made again.
+    async fn log_entry(&mut self, meta: &Meta, now: Millis) -> Result<Item, AppError> {
+        let log = &mut self.log;
         log.version = meta.execution.version;
         log.at = now;
         log.transitions = transitions(&self.saved.execution, &meta.execution, Some(&self.plan));
-        let bytes = encode(&log)?;
-        if bytes.len() > LOG_INLINE_BYTES_MAX {
-            let lines = serde_json::to_vec(&log.lines).map_err(|error| AppError::Damaged(error.to_string()))?;
-            log.blob = Some(self.ports.blobs.put(&lines).await?);
-            log.lines.clear();
+        let key = keys::log(&self.id, meta.execution.version);
+        let whole = item(key.clone(), log)?;
+        if whole.body.len() <= LOG_INLINE_BYTES_MAX {
+            return Ok(whole);
         }
-        // Kept until the commit is known to stand, so that a commit that fails can be made again.
-        self.log = log.clone();
-        Ok(log)
+        let lines = serde_json::to_vec(&log.lines).map_err(|error| AppError::Damaged(error.to_string()))?;
+        let blob = self.ports.blobs.put(&lines).await?;
+        item(key, &LogEntry { blob: Some(blob), lines: Vec::new(), ..log.clone() })
     }
 
     /// Writes; an unknown answer is looked up until it is known. False when only something beside the execution had changed.
