@@ -53,7 +53,9 @@ fn stage(before: &Execution, after: &Execution, run: usize) -> Result<(), String
     let Some(parent) = node.parent else { return Ok(()) };
     let unfolds = |state: &RunState| matches!(state, RunState::Live(live) if live.phase == Phase::Children { part: parent.part });
     let mother = |execution: &Execution| execution.run(parent.run).is_some_and(|m| m.attempt == parent.attempt && unfolds(&m.state));
-    if mother(before) || mother(after) { Ok(()) } else { Err("started although its parent was not waiting for it".to_owned()) }
+    // Between two commits a part may be started and stopped again with its parent.
+    let stopped = is.status() == Status::Canceled;
+    if stopped || mother(before) || mother(after) { Ok(()) } else { Err("started although its parent was not waiting for it".to_owned()) }
 }
 
 fn whole(after: &Execution) -> Result<(), String> {
@@ -101,7 +103,8 @@ fn children(after: &Execution) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::on::testing::{begun, execution, stepping};
+    use crate::Outcome;
+    use crate::on::testing::{begun, execution, node, reason, step, stepping, with_nodes};
     use crate::state::{Done, Ending};
 
     // Rule 2.2: Every status but RUNNING and SUCCEEDED says why
@@ -125,5 +128,19 @@ mod tests {
         assert!(broken(&|e| e.ending = Some(Ending { status: Status::Canceled, reason: None })).contains("goes on although"));
         let ended = crate::on::testing::apply(&before, &crate::Event::Cancel(crate::Cancel::person("a", "")));
         assert!(check(&ended, &begun(&execution(&[&[], &[0]]))).unwrap_err().contains("CANCELED"));
+    }
+
+    #[test]
+    fn a_part_may_begin_and_be_stopped_between_two_commits() {
+        let planning = with_nodes(execution(&[&[], &[]]), |node| node.plans = node.ref_id.as_str() == "0");
+        let before = stepping(&planning);
+        let unfolded = step(&before, 0, Outcome::Planned(vec![node("0<0", &[])]));
+        let failed = Outcome::Failed { reason: reason(), retryable: false, retry_after_ms: None };
+        let after = step(&unfolded, 1, failed);
+        assert_eq!(after.run(2).unwrap().status(), Status::Canceled);
+        assert_eq!(check(&before, &after), Ok(()));
+        let mut late = after.clone();
+        late.runs[2].state = unfolded.runs[2].state.clone();
+        assert!(check(&before, &late).unwrap_err().contains("parent was not waiting"));
     }
 }
