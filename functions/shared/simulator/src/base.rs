@@ -3,7 +3,8 @@
 use crate::host::{ACCOUNT, JUDGES};
 use crate::people::{APPLICATION, pipeline_id};
 use crate::ports::{Direct, SimChanges, SimSealer, connection, sealed};
-use crate::scenario::{Condition, Pipeline, Scenario, Stage};
+use crate::pushes;
+use crate::scenario::{Condition, Pipeline, Scenario, Stage, Window};
 use crate::state::START;
 use crate::store::Store;
 use app::error::AppError;
@@ -24,12 +25,14 @@ use std::collections::BTreeSet;
 use std::sync::{LazyLock, Mutex};
 
 /// Time of a stage that says none: what does not end by itself has ended long before.
-pub(crate) const STAGE_MS: u64 = 20 * 24 * 3_600_000;
+pub(crate) const STAGE_MS: u64 = 60 * 24 * 3_600_000;
 /// Time of a stage that waits for another execution, whose stages have theirs.
-pub(crate) const CHILD_MS: u64 = 200 * 24 * 3_600_000;
+pub(crate) const CHILD_MS: u64 = 600 * 24 * 3_600_000;
 const TYPE: &str = "scripted";
-/// A stage that starts executions, and ends them when it is stopped.
-const CALLER: &str = "caller";
+/// A stage that can stop what it began.
+const UNDOER: &str = "undoer";
+/// A stage that unfolds into others.
+const PLANNER: &str = "planner";
 
 struct Still;
 
@@ -58,16 +61,17 @@ fn stage_type(name: &str, exports: &[&str]) -> StageType {
         wasm_sha256: "a".repeat(64),
         cwasm_sha256: "b".repeat(64),
         engine: "simulated".to_owned(),
-        manifest: json!({"checkpointSchemas": [1]}),
+        manifest: json!({"checkpointSchemas": [1], "planning": {"types": [TYPE]}}),
         grant: Grant { kubernetes: vec![KubernetesGrant::default()], ..Grant::default() },
         exports: exports.iter().map(|export| (*export).to_owned()).collect(),
         limits: StepLimits::default(),
-        timeout_ms: if name == CALLER { CHILD_MS } else { STAGE_MS },
+        timeout_ms: STAGE_MS,
     }
 }
 
 async fn prepare(table: &Direct) -> Result<(), AppError> {
-    stage_types::install(table, &[stage_type(TYPE, &[]), stage_type(CALLER, &["compensation"])]).await?;
+    stage_types::install(table, &[stage_type(TYPE, &[]), stage_type(UNDOER, &["compensation"]), stage_type(PLANNER, &["planning"])])
+        .await?;
     let application =
         serde_json::from_value(json!({"name": APPLICATION, "enableRestartRunningExecutions": true, "enableRerunActiveExecutions": true}))
             .map_err(|e| AppError::Damaged(e.to_string()))?;
@@ -108,6 +112,9 @@ async fn save(table: &Direct, scenario: &Scenario) -> Result<(), AppError> {
     if scenario.pipelines.iter().flat_map(|p| &p.stages).any(Stage::watches) {
         table.transact(Transaction::of(vec![Write::Put(account(), Vec::new())])).await?;
     }
+    if scenario.pipelines.iter().any(|pipeline| pipeline.pushed) {
+        table.transact(Transaction::of(vec![Write::Put(pushes::account(), Vec::new())])).await?;
+    }
     let application = AppName::parse(APPLICATION).map_err(|error| AppError::Damaged(error.to_string()))?;
     for (at, pipeline) in scenario.pipelines.iter().enumerate() {
         let ports = SavePorts { table, clock: &Still, entropy: &Names(at), sealer: &SimSealer, changes: &SimChanges };
@@ -130,7 +137,7 @@ impl Entropy for Names {
     }
 
     fn token(&self) -> String {
-        String::new()
+        pushes::token(self.0)
     }
 
     fn number(&self) -> u64 {
@@ -147,19 +154,45 @@ pub(crate) fn document(at: usize, pipeline: &Pipeline) -> Value {
         Some(limit) => json["maxConcurrentExecutions"] = json!(limit),
         None => {}
     }
+    if pipeline.pushed {
+        json["triggers"] = json!([pushes::trigger()]);
+    }
     if pipeline.keep_waiting {
         json["keepWaitingPipelines"] = json!(true);
     }
     json
 }
 
-fn stage_json(at: usize, stage: &Stage) -> Value {
+fn window_json(window: &Window) -> Value {
+    let (from, to) = window.hours;
+    let mut json = json!({"whitelist": [{"startHour": from, "startMin": 30, "endHour": to, "endMin": 0}]});
+    if window.weekdays {
+        json["days"] = json!([2, 3, 4, 5, 6]);
+    }
+    if let Some((seconds, skip_manual)) = window.jitter {
+        json["jitter"] = json!({"enabled": true, "minDelay": 1, "maxDelay": seconds, "skipManual": skip_manual});
+    }
+    json
+}
+
+fn kind(stage: &Stage) -> &'static str {
+    if stage.plan.is_some() {
+        PLANNER
+    } else if stage.calls() || !stage.undo.is_empty() {
+        UNDOER
+    } else {
+        TYPE
+    }
+}
+
+/// A stage as people and components write it.
+pub(crate) fn stage_json(at: usize, stage: &Stage) -> Value {
     let mut json = Map::new();
     let mut put = |key: &str, value: Value| {
         json.insert(key.to_owned(), value);
     };
     put("refId", json!(at.to_string()));
-    put("type", json!(if stage.calls() { CALLER } else { TYPE }));
+    put("type", json!(kind(stage)));
     put("name", json!(format!("stage {at}")));
     put("requisiteStageRefIds", json!(stage.requisites.iter().map(usize::to_string).collect::<Vec<_>>()));
     match stage.failure {
@@ -179,7 +212,7 @@ fn stage_json(at: usize, stage: &Stage) -> Value {
     if let Some(text) = condition {
         put("stageEnabled", json!({"type": "expression", "expression": text}));
     }
-    if let Some(ms) = stage.timeout_ms {
+    if let Some(ms) = stage.timeout_ms.or(stage.calls().then_some(CHILD_MS)) {
         put("stageTimeoutMs", json!(ms));
     }
     if stage.succeed_on_timeout {
@@ -187,6 +220,13 @@ fn stage_json(at: usize, stage: &Stage) -> Value {
     }
     if let Some(seen) = stage.sees {
         put("see", json!(format!("${{o{seen}}}")));
+    }
+    if stage.skippable {
+        put("skippable", json!(true));
+    }
+    if let Some(window) = &stage.window {
+        put("restrictExecutionDuringTimeWindow", json!(true));
+        put("restrictedExecutionWindow", window_json(window));
     }
     put("group", json!(JUDGES));
     Value::Object(json)

@@ -40,6 +40,8 @@ pub struct Tally {
     pub faults: u64,
     /// Seeds that had a class of faults.
     pub classes: BTreeMap<&'static str, u64>,
+    /// Seeds in which something came to pass.
+    pub shown: BTreeMap<&'static str, u64>,
     /// Seeds that failed, by rule.
     pub failed: BTreeMap<&'static str, Vec<u64>>,
     /// Stages of the scenarios, for the median.
@@ -77,6 +79,9 @@ impl Tally {
         for class in scenario.classes.iter() {
             *self.classes.entry(Class::name(class)).or_default() += 1;
         }
+        for shown in &examined.report.shown {
+            *self.shown.entry(shown).or_default() += 1;
+        }
         if let Some(failure) = &examined.failure {
             self.failed.entry(failure.rule).or_default().push(scenario.seed);
         }
@@ -93,6 +98,9 @@ impl Tally {
         self.faults += other.faults;
         for (class, count) in other.classes {
             *self.classes.entry(class).or_default() += count;
+        }
+        for (shown, count) in other.shown {
+            *self.shown.entry(shown).or_default() += count;
         }
         for (rule, seeds) in other.failed {
             self.failed.entry(rule).or_default().extend(seeds);

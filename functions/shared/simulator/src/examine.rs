@@ -3,7 +3,7 @@
 use crate::check::{Outcome, StageOutcome};
 use crate::fault::{Classes, Deviation, Fault};
 use crate::run::{How, Report, run};
-use crate::scenario::{From, Scenario};
+use crate::scenario::{From, Scenario, What};
 use crate::state::Failure;
 use std::sync::Arc;
 
@@ -28,14 +28,27 @@ pub fn examine(scenario: &Arc<Scenario>, faults: Option<Vec<(u64, Fault)>>, told
     let plain = run(scenario, &How { faults: Some(Vec::new()), told: false });
     let failure = plain.failure.map(|failure| Failure { rule: failure.rule, message: format!("without faults: {}", failure.message) });
     let differs = || {
-        let pairs = plain.outcomes.iter().zip(&report.outcomes).enumerate();
-        pairs.into_iter().find_map(|(run, (plain, faulty))| {
+        // What may happen to one of a family shows in the others; and what is done again hides what went wrong before.
+        let roots: Vec<usize> = (0..scenario.runs.len()).map(|run| root(scenario, run)).collect();
+        let new = |run: usize| {
+            let (plain, faulty) = (plain.outcomes[run].as_ref(), report.outcomes[run].as_ref());
+            let less = scenario.classes.may(Deviation::StageFailed) && does_less(plain, faulty, scenario.pipeline_of(run).stages.len());
+            less || excused(plain, faulty, scenario.classes)
+        };
+        let known: Vec<usize> = (0..roots.len()).filter(|run| new(*run)).map(|run| roots[run]).collect();
+        let again = |run: &usize| {
+            scenario.outside.iter().any(|event| roots[event.run] == roots[*run] && matches!(event.what, What::Restart { .. }))
+        };
+        let hidden = !causes(scenario.classes).is_empty();
+        let compared = (0..roots.len()).filter(|run| !known.contains(&roots[*run]) && !(hidden && again(run)));
+        compared.into_iter().find_map(|run| {
+            let (plain, faulty) = (plain.outcomes[run].as_ref(), report.outcomes[run].as_ref());
             // A worker that does not know it was overtaken may still start an execution for a stage that is done again.
             let child = matches!(scenario.runs[run].from, From::Child { .. });
             if child && plain.is_none() && scenario.classes.may(Deviation::LateRepeat) {
                 return None;
             }
-            let what = difference(plain.as_ref(), faulty.as_ref(), scenario.classes)?;
+            let what = difference(plain, faulty)?;
             Some(Failure { rule: "outcome-differs", message: format!("run {run}: {what}") })
         })
     };
@@ -47,10 +60,10 @@ pub fn examine(scenario: &Arc<Scenario>, faults: Option<Vec<(u64, Fault)>>, told
 fn causes(classes: Classes) -> Vec<&'static str> {
     let mut list = Vec::new();
     if classes.may(Deviation::TimedOut) {
-        list.push("stage-timed-out");
+        list.extend(["stage-timed-out", "cancel-timeout"]);
     }
     if classes.may(Deviation::StageFailed) {
-        list.extend(["retries-exhausted", "plugin-fault", "stage-timed-out"]);
+        list.extend(["retries-exhausted", "plugin-fault", "stage-timed-out", "planning-failed", "outside-failed", "stage-failed"]);
     }
     if classes.may(Deviation::Parked) {
         list.push("orchestrator-crash");
@@ -58,18 +71,37 @@ fn causes(classes: Classes) -> Vec<&'static str> {
     list
 }
 
-/// What differs and may not.
-fn difference(plain: Option<&Outcome>, faulty: Option<&Outcome>, classes: Classes) -> Option<String> {
+/// The execution that somebody started, of which this one comes.
+fn root(scenario: &Scenario, run: usize) -> usize {
+    let mut at = run;
+    while let From::Child { run, .. } = scenario.runs[at].from {
+        at = run;
+    }
+    at
+}
+
+/// Whether it says something that the faults may bring about and that it would not say without them.
+fn excused(plain: Option<&Outcome>, faulty: Option<&Outcome>, classes: Classes) -> bool {
+    let allowed = causes(classes);
+    let known = plain.map(Outcome::causes).unwrap_or_default();
+    let found = faulty.map(Outcome::causes).unwrap_or_default();
+    found.iter().any(|cause| allowed.contains(&cause.1.as_str()) && !known.contains(cause))
+}
+
+/// Whether it only left out what stages do on failure or when they are stopped: a fault there is said in their reason, and their own
+/// stays.
+fn does_less(plain: Option<&Outcome>, faulty: Option<&Outcome>, stages: usize) -> bool {
+    let (Some(plain), Some(faulty)) = (plain, faulty) else { return false };
+    let own = |outcome: &Outcome| outcome.stages.iter().take(stages).cloned().collect::<Vec<_>>();
+    (plain.status, &plain.code) == (faulty.status, &faulty.code) && own(plain) == own(faulty) && faulty.made.is_subset(&plain.made)
+}
+
+/// What differs.
+fn difference(plain: Option<&Outcome>, faulty: Option<&Outcome>) -> Option<String> {
     let (Some(plain), Some(faulty)) = (plain, faulty) else {
         return (plain.is_some() != faulty.is_some()).then(|| "it is there in one run only".to_owned());
     };
     if plain == faulty {
-        return None;
-    }
-    let allowed = causes(classes);
-    let mut new = faulty.causes().into_iter().filter(|cause| !plain.causes().contains(cause));
-    let excused = |cause: &(Option<usize>, String)| allowed.contains(&cause.1.as_str());
-    if new.any(|cause| excused(&cause)) {
         return None;
     }
     let stages = plain.stages.iter().zip(&faulty.stages).enumerate().find(|(_, (a, b))| a != b);

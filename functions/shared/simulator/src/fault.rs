@@ -134,9 +134,11 @@ impl Deviation {
             Self::LateRepeat => {
                 "a harmless change may be made once more by a worker that does not know it was overtaken; never one that rests on a read"
             }
-            Self::TimedOut => "a stage may run out of its time (stage-timed-out), and what follows from that",
+            Self::TimedOut => {
+                "a stage may run out of its time (stage-timed-out), or of its time to stop (cancel-timeout), and what follows from that"
+            }
             Self::StageFailed => {
-                "a stage may fail with retries-exhausted or the fault's own code, and what follows from that; a repeated step repeats its changes"
+                "a stage may fail with retries-exhausted, planning-failed or the fault's own code, and what follows from that; a repeated step repeats its changes, and what it does on failure or when it is stopped may be left out"
             }
             Self::Parked => "the execution may be ended with orchestrator-crash",
         }

@@ -81,7 +81,9 @@ fn candidates(request: &Request, chance: u64, may: &mut impl FnMut(Class, Fault)
             may(Class::LostAnswers, Fault::AnswerLost { done: true });
             may(Class::LostAnswers, Fault::AnswerLost { done: false });
         }
-        Request::Get(_) | Request::Query(_) | Request::GetBlob(_) | Request::PutBlob(_) => may(Class::Reads, Fault::Fail),
+        Request::Get(_) | Request::Query(_) | Request::GetBlob(_) | Request::PutBlob(_) | Request::Registry => {
+            may(Class::Reads, Fault::Fail)
+        }
         Request::Due { .. } => {
             may(Class::Index, Fault::Stale);
             may(Class::Reads, Fault::Fail);

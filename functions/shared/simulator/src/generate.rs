@@ -5,7 +5,8 @@ use crate::fault::{Class, Classes};
 use crate::oracle;
 use crate::rng::Rng;
 use crate::scenario::{
-    Act, AtTimeout, Call, Condition, From, Outside, Pipeline, Place, Question, RETRIES_MAX, Run, Scenario, Stage, Then, What, When,
+    Act, AtTimeout, Call, Condition, From, Outside, Pipeline, Place, Question, RETRIES_MAX, Run, Scenario, Stage, Sub, Then, Unfolds, What,
+    When, Window,
 };
 use model::pipeline::FailureChoice;
 
@@ -25,6 +26,9 @@ pub fn scenario(seed: u64) -> Scenario {
         callers(rng, &mut pipelines, gated);
     }
     let runs = runs(rng, &pipelines, gated, family);
+    for run in &runs {
+        pipelines[run.pipeline].pushed |= run.from == From::Push;
+    }
     let mut scenario = Scenario {
         seed,
         classes: classes(rng),
@@ -58,7 +62,7 @@ fn callers(rng: &mut Rng, pipelines: &mut [Pipeline], gated: bool) {
             let place = rng.position(pipelines[at].stages.len());
             let pipeline = at + 1 + rng.position(count - at - 1);
             let stage = &mut pipelines[at].stages[place];
-            if stage.ends_by_time() || stage.calls() {
+            if stage.ends_by_time() || stage.calls() || stage.plan.is_some() {
                 continue;
             }
             let act = |rng: &mut Rng| Act { calls: calls(rng), then: Then::Child { pipeline } };
@@ -86,7 +90,7 @@ fn children(rng: &mut Rng, scenario: &mut Scenario) {
         while run < scenario.runs.len() {
             for (stage, attempt, pipeline) in called(scenario, run) {
                 let from = From::Child { run, stage, attempt };
-                scenario.runs.push(Run { pipeline, at_ms: 0, twice: false, start_by_ms: None, from });
+                scenario.runs.push(Run { pipeline, at_ms: 0, twice: false, start_by_ms: None, from, dry: false });
                 let events = outside(rng, scenario, scenario.runs.len() - 1);
                 scenario.outside.extend(events);
             }
@@ -124,8 +128,17 @@ fn runs(rng: &mut Rng, pipelines: &[Pipeline], gated: bool, family: bool) -> Vec
         // What races is left out where outcomes must not depend on timing.
         start_by_ms: (limited.is_some() && !gated && rng.per_mille(150)).then(|| rng.range(10, 60_000)),
         from: From::Person,
+        dry: false,
     };
     let mut runs: Vec<Run> = (0..count).map(one).collect();
+    for run in &mut runs {
+        // What would have been left cannot be seen.
+        let blind = pipelines[run.pipeline].stages.iter().all(|stage| stage.sees.is_none());
+        run.dry = blind && rng.per_mille(40);
+        if !run.dry && run.start_by_ms.is_none() && rng.per_mille(60) {
+            run.from = From::Push;
+        }
+    }
     if rng.per_mille(60) {
         let of = rng.position(runs.len());
         runs.push(Run { at_ms: 0, start_by_ms: None, from: From::Rerun(of), ..runs[of] });
@@ -191,6 +204,21 @@ fn stage(rng: &mut Rng, at: usize, before: &Pipeline, gated: bool) -> Stage {
     if rng.per_mille(300) {
         stage.stopped.insert(0, Act { calls: calls(rng), then: Then::Yield });
     }
+    let asks = |list: &[Act]| list.iter().any(|act| act.then == Then::Ask);
+    if rng.per_mille(110) {
+        stage.undo = undo(rng, gated);
+    } else if !stage.ends_by_time() && !asks(&stage.acts) && !asks(&stage.again) && rng.per_mille(110) {
+        stage.plan = Some(Unfolds { before: subs(rng), after: subs(rng), on_failure: subs(rng) });
+    }
+    stage.skippable = rng.per_mille(200);
+    let windows = before.stages.iter().filter(|stage| stage.window.is_some()).count();
+    if windows < 2 && rng.per_mille(60) {
+        stage.window = Some(Window {
+            hours: *rng.pick(&[(0, 23), (9, 17), (22, 6), (7, 8)]),
+            weekdays: rng.per_mille(300),
+            jitter: rng.per_mille(400).then(|| (rng.range(1, 900), rng.per_mille(300))),
+        });
+    }
     stage.sees = sees(rng, at, &stage.requisites, before);
     stage.at_timeout = rng.weighted(&[(6, AtTimeout::GoOn), (2, AtTimeout::Succeed), (2, AtTimeout::Fail), (1, AtTimeout::Hang)]);
     stage.succeed_on_timeout = rng.per_mille(150);
@@ -233,7 +261,9 @@ fn sees(rng: &mut Rng, at: usize, requisites: &[usize], before: &Pipeline) -> Op
                 && list.last().is_some_and(|act| act.then == Then::Succeed)
         });
     let flaky = stage.acts.iter().chain(&stage.again).any(|act| matches!(act.then, Then::Flaky(times) if times > RETRIES_MAX));
-    (sure && !flaky && stage.timeout_ms.is_none()).then_some(one)
+    // A part of it that fails is its own failure.
+    let sure = sure && stage.plan.is_none();
+    (sure && !flaky && !stage.skippable && stage.timeout_ms.is_none()).then_some(one)
 }
 
 fn acts(rng: &mut Rng) -> Vec<Act> {
@@ -267,6 +297,45 @@ fn acts(rng: &mut Rng) -> Vec<Act> {
     acts
 }
 
+/// What a stage does when it is stopped.
+fn undo(rng: &mut Rng, gated: bool) -> Vec<Act> {
+    let mut acts = Vec::new();
+    for _ in 0..rng.weighted(&[(60, 0), (30, 1), (10, 2)]) {
+        let then = rng.weighted(&[(5, Then::Poll { after_ms: 3_000, watch: false }), (3, Then::Yield), (2, Then::Flaky(1))]);
+        acts.push(Act { calls: calls(rng), then });
+    }
+    let then = rng.weighted(&[(75, Then::Succeed), (15, Then::Fail), (if gated { 0 } else { 10 }, Then::Linger)]);
+    // What is done again and again would be a change by many steps.
+    let calls = if then == Then::Linger { Vec::new() } else { calls(rng) };
+    acts.push(Act { calls, then });
+    acts
+}
+
+/// Stages that a stage unfolds into. Those of which one fails follow each other: what comes of them must not depend on timing.
+fn subs(rng: &mut Rng) -> Vec<Sub> {
+    let count = rng.weighted(&[(40, 0), (35, 1), (20, 2), (5, 3)]);
+    let fails = rng.per_mille(250);
+    let one = |at: usize, rng: &mut Rng| {
+        let mut acts = Vec::new();
+        if rng.per_mille(400) {
+            let then = match rng.below(4) {
+                0 => Then::Poll { after_ms: 2_000, watch: rng.per_mille(300) },
+                1 => Then::Yield,
+                2 => Then::Sleep(5_000),
+                _ => Then::Flaky(1),
+            };
+            acts.push(Act { calls: calls(rng), then });
+        }
+        let then = if fails && rng.per_mille(500) { Then::Fail } else { rng.weighted(&[(9, Then::Succeed), (1, Then::Skip)]) };
+        acts.push(Act { calls: calls(rng), then });
+        let failure =
+            rng.weighted(&[(5, FailureChoice::Halt), (2, FailureChoice::StopBranch { fail_at_end: true }), (3, FailureChoice::Ignore)]);
+        let follows = at > 0 && (fails || rng.per_mille(500));
+        Sub { requisites: if follows { vec![at - 1] } else { Vec::new() }, failure, acts }
+    };
+    (0..count).map(|at| one(at, rng)).collect()
+}
+
 fn calls(rng: &mut Rng) -> Vec<Call> {
     use Call::{Read, Write};
     let list: &[Call] = match rng.below(100) {
@@ -293,16 +362,20 @@ fn outside(rng: &mut Rng, scenario: &Scenario, run: usize) -> Vec<Outside> {
         for attempt in 1..=attempts {
             let asks = stage.list(attempt).iter().filter(|act| act.then == Then::Ask).count();
             for nth in 0..asks {
-                if rng.per_mille(930) {
-                    answers(rng, run, Question { stage: at, attempt, nth }, gated, &mut events);
+                let question = Question { stage: at, attempt, nth };
+                if stage.skippable && rng.per_mille(250) {
+                    let what = What::Skip { stage: at };
+                    events.push(Outside { run, when: When::Asked(question), what, keyed: true, again: rng.per_mille(250) });
+                } else if rng.per_mille(930) {
+                    answers(rng, run, question, gated, &mut events);
                 }
             }
         }
-        if !gated && rng.per_mille(15) {
-            let when = When::Transition(rng.range(1, 12));
-            let what = What::Answer { stage: at, go: rng.per_mille(500), stranger: false };
-            events.push(Outside { run, when, what, keyed: rng.per_mille(500), again: false });
+        if stage.window.is_some() && rng.per_mille(400) {
+            let what = What::SkipWindow { stage: at };
+            events.push(Outside { run, when: When::Windowed(at), what, keyed: rng.per_mille(700), again: rng.per_mille(200) });
         }
+        stray(rng, run, at, stage, gated, &mut events);
     }
     let still = (child && gated) || events.iter().any(|event| event.when == When::Still);
     let held = rng.per_mille(160) && pauses(rng, pipeline, run, (gated, still), &mut events);
@@ -314,6 +387,27 @@ fn outside(rng: &mut Rng, scenario: &Scenario, run: usize) -> Vec<Outside> {
         events.push(Outside { run, when, what: What::Cancel, keyed, again: rng.per_mille(200) });
     }
     events
+}
+
+/// What nobody asked for.
+fn stray(rng: &mut Rng, run: usize, at: usize, stage: &Stage, gated: bool, events: &mut Vec<Outside>) {
+    if gated {
+        return;
+    }
+    let mut push = |rng: &mut Rng, what| {
+        let when = When::Transition(rng.range(1, 12));
+        events.push(Outside { run, when, what, keyed: rng.per_mille(500), again: false });
+    };
+    if rng.per_mille(15) {
+        let go = rng.per_mille(500);
+        push(rng, What::Answer { stage: at, go, stranger: false });
+    }
+    if rng.per_mille(if stage.skippable { 150 } else { 5 }) {
+        push(rng, What::Skip { stage: at });
+    }
+    if rng.per_mille(5) {
+        push(rng, What::SkipWindow { stage: at });
+    }
 }
 
 /// Does stages again, once or twice: after the end, when nothing moves, or while it runs.

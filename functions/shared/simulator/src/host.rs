@@ -5,7 +5,7 @@ use crate::check;
 use crate::ports::{Port, gate_name};
 use crate::reality::{Effect, Meant, StepId, Watched};
 use crate::rng::mix;
-use crate::scenario::{Act, AtTimeout, Call, STOPPED, Stage, Then};
+use crate::scenario::{Act, AtTimeout, Call, STOPPED, SYNTHETIC, Stage, Sub, Then, UNDO, number_of};
 use crate::state::{Answer, Request, World};
 use crate::trace::{Begun, Trace};
 use app::ports::{
@@ -15,6 +15,7 @@ use app::ports::{
 use async_trait::async_trait;
 use futures::future;
 use model::Millis;
+use model::component::Part;
 use model::status::Status;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub(crate) const JUDGES: &str = "judges";
 const CHECKPOINT: u32 = 1;
 /// How long a step that takes too long is waited for.
 const STEP_MS_MAX: Millis = 30_000;
+/// How often a stage at a gate looks whether it is open, where nobody tells it.
+const GATE_MS: u32 = 6 * 3_600_000;
 /// From this repetition on a step's own calls do not fail.
 const RETRIES_FAULTY: u32 = 2;
 
@@ -96,9 +99,11 @@ impl Step {
         let world = port.world.clone();
         let mut state = world.lock();
         let run = state.watch.run_of(&call.info.execution_id).ok_or_else(gone)?;
-        let at = call.info.stage_id.parse::<usize>().map_err(|_| gone())?;
-        let stage = state.scenario.pipeline_of(run).stages.get(at).cloned().ok_or_else(gone)?;
-        let id = StepId { run, stage: at, attempt: call.info.attempt, seq: call.seq, retry };
+        let at = number_of(&call.info.stage_id).ok_or_else(gone)?;
+        let stage = state.scenario.stage(run, at).ok_or_else(gone)?;
+        // What a stage unfolds into has one attempt of its own in each attempt of the stage.
+        let attempt = if at < SYNTHETIC { call.info.attempt } else { state.watch.newest_attempt(run, at) };
+        let id = StepId { run, stage: at, attempt, seq: call.seq, retry };
         check::step_begins(&mut state, id, &call.wake);
         let (place, child) = call.checkpoint.as_ref().map_or((0, Started::No), |(_, text)| read_checkpoint(text));
         Ok(Self { port, id, stage, trace: Trace::new(call.journal.clone()), place, seen: 0, child })
@@ -107,6 +112,9 @@ impl Step {
     async fn make(mut self, call: &StepCall) -> Result<StepReport, StepFault> {
         if let Export::Cancel(reason) = &call.export {
             return self.cancel(call, reason).await;
+        }
+        if let Export::Plan(part) = &call.export {
+            return self.plan(*part);
         }
         match &call.wake {
             Wake::TimedOut => return self.timed_out(call).await,
@@ -244,7 +252,17 @@ impl Step {
         if open {
             return self.on(StepEnd::Yielded);
         }
-        StepEnd::Running { poll_after_ms: 300_000, watch: vec![self.watching(gate_name(run, stage))] }
+        StepEnd::Running { poll_after_ms: GATE_MS, watch: vec![self.watching(gate_name(run, stage))] }
+    }
+
+    fn plan(mut self, part: Part) -> Result<StepReport, StepFault> {
+        let subs = self.stage.plan.as_ref().map(|plan| plan.part(part)).unwrap_or_default();
+        let stage = |(at, sub): (usize, &Sub)| match crate::base::stage_json(at, &sub.stage()) {
+            Value::Object(json) => json,
+            _ => serde_json::Map::new(),
+        };
+        let planned = subs.iter().enumerate().map(stage).collect();
+        self.report(StepEnd::Planned(planned))
     }
 
     /// Starts the execution, or finds the one that it started, and waits for its end.
@@ -269,35 +287,55 @@ impl Step {
         (self.id.retry >= RETRIES_FAULTY).then(|| Spared::of(self.port.world.clone()))
     }
 
+    /// The execution that it started, or may have started: then it is the same one, or one that need not have been.
+    async fn its_child(&self, call: &StepCall) -> Option<Result<String, ExecutionsError>> {
+        match (&self.child, self.act().then) {
+            (Started::Is(id), _) => Some(Ok(id.clone())),
+            (Started::Maybe, Then::Child { pipeline }) => Some(self.started(call, pipeline).await),
+            _ => None,
+        }
+    }
+
     /// It is stopped: what it started is told to end, and it has ended when that has.
     async fn cancel(mut self, call: &StepCall, reason: &str) -> Result<StepReport, StepFault> {
         let _spared = self.spared();
-        let stopped = || StepEnd::Canceled(StepResults::default());
-        let act = self.act().clone();
-        let id = match (&self.child, act.then) {
-            (Started::Is(id), _) => Ok(id.clone()),
-            (Started::Maybe, Then::Child { pipeline }) => self.started(call, pipeline).await,
-            _ => return self.report(stopped()),
+        let id = match self.its_child(call).await {
+            Some(Ok(id)) => id,
+            Some(Err(error)) => return self.report(refused(&error)),
+            None => return self.undo(call).await,
         };
-        let end = match id {
-            Ok(id) => match end_child(call, &id, reason).await {
-                Ok(ended) => {
-                    self.child = Started::Is(id);
-                    if ended { stopped() } else { StepEnd::Running { poll_after_ms: 1_000, watch: Vec::new() } }
-                }
-                Err(error) => refused(&error),
-            },
+        let end = match end_child(call, &id, reason).await {
+            Ok(true) => StepEnd::Canceled(StepResults::default()),
+            Ok(false) => StepEnd::Running { poll_after_ms: 1_000, watch: Vec::new() },
             Err(error) => refused(&error),
         };
+        self.child = Started::Is(id);
         self.report(end)
     }
 
+    /// Stops what its script began.
+    async fn undo(mut self, call: &StepCall) -> Result<StepReport, StepFault> {
+        if self.stage.undo.is_empty() {
+            return self.report(StepEnd::Canceled(StepResults::default()));
+        }
+        self.place = self.place.max(UNDO);
+        let act = self.act().clone();
+        if let Some(end) = self.calls(&act).await? {
+            return self.report(end);
+        }
+        self.end(&act, call).await
+    }
+
     async fn timed_out(mut self, call: &StepCall) -> Result<StepReport, StepFault> {
-        if let Started::Is(id) = &self.child {
-            let _spared = self.spared();
-            // Nobody waits for it any more.
-            if let Err(error) = end_child(call, id, "out of time").await {
-                return self.report(refused(&error));
+        // Nobody waits any more for what it started.
+        let _spared = self.spared();
+        match self.its_child(call).await {
+            None => {}
+            Some(Err(error)) => return self.report(refused(&error)),
+            Some(Ok(id)) => {
+                if let Err(error) = end_child(call, &id, "out of time").await {
+                    return self.report(refused(&error));
+                }
             }
         }
         let end = match self.stage.at_timeout {

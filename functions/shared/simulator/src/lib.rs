@@ -25,6 +25,7 @@ mod ports;
 mod process;
 #[cfg(feature = "planted-bugs")]
 pub mod prove;
+mod pushes;
 mod reality;
 mod rng;
 pub mod run;

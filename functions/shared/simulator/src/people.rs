@@ -2,6 +2,7 @@
 
 use crate::fault::Class;
 use crate::ports::Ports;
+use crate::pushes;
 use crate::scenario::{From, Outside, Question, Run, Scenario, What, When};
 use crate::state::{Event, START, State, World};
 use app::error::AppError;
@@ -107,7 +108,7 @@ pub(crate) fn begin(state: &mut State) {
     for at in 0..state.people.posts.len() {
         let when = match state.people.posts[at].letter {
             Letter::Start { run } => match state.scenario.runs[run] {
-                Run { from: From::Person, at_ms, .. } => Some(at_ms),
+                Run { from: From::Person | From::Push, at_ms, .. } => Some(at_ms),
                 Run { from: From::Rerun(_) | From::Child { .. }, .. } => None,
             },
             Letter::Outside(event) => match state.scenario.outside[event] {
@@ -166,6 +167,7 @@ fn due(state: &State, run: usize, when: When, at: usize) -> Option<u64> {
         When::After(_) => false,
         When::Transition(count) => state.watch.transitions(run) >= count,
         When::Asked(Question { stage, attempt, nth }) => state.watch.asked(run, stage, attempt) > nth,
+        When::Windowed(stage) => state.watch.waits_for_window(run, stage),
         When::Ended(nth) => state.watch.ends(run) > nth,
         When::Still => crate::check::is_still(state, run),
         When::Held(ms) => return state.watch.is_held(run).then_some(ms),
@@ -183,6 +185,7 @@ pub(crate) async fn deliver(world: Arc<World>, ports: Ports, at: usize) {
             let from = world.lock().scenario.runs[run].from;
             match from {
                 From::Rerun(of) => rerun(&world, &ports, run, of).await,
+                From::Push => pushes::push(&world, &ports, run).await,
                 From::Person | From::Child { .. } => start_run(&world, &ports, run).await,
             }
         }
@@ -197,6 +200,9 @@ async fn start_run(world: &World, ports: &Ports, run: usize) -> Result<String, A
         let state = world.lock();
         let spec = state.scenario.runs[run];
         let mut trigger = Map::new();
+        if spec.dry {
+            trigger.insert("dryRun".to_owned(), json!(true));
+        }
         trigger.insert("run".to_owned(), json!(run));
         Request {
             application: AppName::parse(APPLICATION).map_err(|error| AppError::Damaged(error.to_string()))?,
@@ -241,6 +247,12 @@ async fn send(world: &World, ports: &Ports, event: usize) -> Result<String, AppE
             inbox::signal(ports.inbox(), &person("bob", !stranger), &id, &signal, key.as_deref()).await
         }
         What::Pause { .. } => control::pause(ports.inbox(), &person("cid", false), &id, "wait", key.as_deref()).await,
+        What::Skip { stage } => {
+            control::skip(ports.inbox(), &person("eve", false), &id, &stage.to_string(), "not today", key.as_deref()).await
+        }
+        What::SkipWindow { stage } => {
+            control::skip_window(ports.inbox(), &person("eve", false), &id, &stage.to_string(), key.as_deref()).await
+        }
         What::Restart { stage } => control::restart(ports.start(), &person("dan", false), &id, &stage.to_string(), key.as_deref()).await,
         What::Cancel => inbox::cancel(ports.inbox(), &person("cid", false), &id, "enough", key.as_deref()).await,
     };

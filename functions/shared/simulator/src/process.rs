@@ -63,6 +63,11 @@ impl Process {
         self.live.iter().filter_map(|live| id_of(&live.hint))
     }
 
+    /// Whether it looks at a delivery.
+    pub(crate) fn delivers(&self) -> bool {
+        self.live.iter().any(|live| matches!(live.hint, Hint::Delivery { .. }))
+    }
+
     /// The execution that a task works on.
     pub(crate) fn execution_of(&self, task: u64) -> Option<&str> {
         self.live.iter().find(|live| live.task == task).and_then(|live| id_of(&live.hint))

@@ -7,6 +7,7 @@ use crate::faults::Faults;
 use crate::people;
 use crate::ports::{LIMITS, Port, Ports};
 use crate::process::{self, Mailbox};
+use crate::pushes;
 use crate::scenario::{From, Place, Scenario};
 use crate::state::{Event, Failure, Request, START, State, Who, World};
 use app::error::AppError;
@@ -16,7 +17,7 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::{self, BoxFuture};
 use model::Millis;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,6 +43,8 @@ pub struct Report {
     pub story: Vec<String>,
     /// Transitions of all executions.
     pub transitions: u64,
+    /// What came to pass.
+    pub shown: BTreeSet<&'static str>,
     /// Items in the store at the end.
     pub items: usize,
 }
@@ -76,6 +79,7 @@ pub fn run(scenario: &Arc<Scenario>, how: &How) -> Report {
         faults: std::mem::take(&mut state.faults.fired),
         calls: state.calls,
         transitions: state.watch.runs.iter().map(|run| run.transitions).sum(),
+        shown: check::shown(&state),
         items: state.kept(),
         story: state.story(),
     }
@@ -215,7 +219,8 @@ impl Runner {
             Some(meta) => meta.execution.status.is_complete(),
             None => matches!(state.scenario.runs[run].from, From::Child { .. }),
         };
-        state.people.rest() && state.watch.runs.iter().enumerate().all(complete)
+        let delivers = state.processes.iter().any(process::Process::delivers);
+        !delivers && state.people.rest() && state.watch.runs.iter().enumerate().all(complete)
     }
 
     fn handle(&mut self, event: Event) {
@@ -341,7 +346,11 @@ async fn attend(world: Arc<World>, who: Who, hint: Hint, mailbox: Arc<Mailbox>) 
 }
 
 async fn work(port: &Port, ports: &Ports, hint: &Hint, mailbox: &Arc<Mailbox>) -> Result<(), AppError> {
-    let Hint::Execution { id } = hint else { return Ok(()) };
+    let id = match hint {
+        Hint::Execution { id } => id,
+        Hint::Delivery { trigger, id } => return pushes::process(port, ports, trigger, id).await,
+        _ => return Ok(()),
+    };
     let (place, chance, now) = {
         let state = port.world.lock();
         let skew = state.processes[port.who.process].skew;
@@ -416,5 +425,6 @@ fn due_of(world: &World, key: &Key) -> Option<Millis> {
 }
 
 fn hint_of(key: &Key) -> Option<Hint> {
-    app::execution::keys::execution_of(&key.partition).map(|id| Hint::Execution { id })
+    let execution = app::execution::keys::execution_of(&key.partition).map(|id| Hint::Execution { id });
+    execution.or_else(|| app::pushes::due_hint(key))
 }

@@ -2,10 +2,15 @@
 //! drawn from a seed once, and made smaller when a failure is to be shown.
 
 use crate::fault::Classes;
+use model::component::Part;
 use model::pipeline::FailureChoice;
 
 /// The longest acts of a stage that stand in a checkpoint below this number; what a stopped stage does comes after it.
 pub const STOPPED: usize = 1_000;
+/// What a stage does when it is stopped comes after this.
+pub const UNDO: usize = 2_000;
+/// Stages that a stage unfolds into are numbered from here: so many for each stage, a hundred for each part.
+pub const SYNTHETIC: usize = 10_000;
 /// A step that fails in a way that may pass is repeated so often; the default of an installation.
 pub const RETRIES_MAX: u32 = 5;
 
@@ -76,6 +81,8 @@ pub struct Pipeline {
     pub stages: Vec<Stage>,
     /// So many of its executions may run at once.
     pub limit: Option<u32>,
+    /// A registry may start it by telling of a push.
+    pub pushed: bool,
     /// Those that wait for a slot all run, oldest first; otherwise the newest alone.
     pub keep_waiting: bool,
 }
@@ -95,6 +102,10 @@ pub struct Stage {
     pub succeed_on_timeout: bool,
     /// An earlier stage whose output its settings name.
     pub sees: Option<usize>,
+    /// People may leave it out.
+    pub skippable: bool,
+    /// When it may start.
+    pub window: Option<Window>,
     /// What its component does, step by step; the last one ends it.
     pub acts: Vec<Act>,
     /// What it does in later attempts; nothing when that is the same.
@@ -103,6 +114,86 @@ pub struct Stage {
     pub stopped: Vec<Act>,
     /// What it says when its time is over.
     pub at_timeout: AtTimeout,
+    /// What it does when it is stopped; nothing when it cannot undo anything.
+    pub undo: Vec<Act>,
+    /// What it unfolds into.
+    pub plan: Option<Unfolds>,
+}
+
+/// The stages that a stage unfolds into.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unfolds {
+    /// Before its own steps.
+    pub before: Vec<Sub>,
+    /// After them, when they went well.
+    pub after: Vec<Sub>,
+    /// After it failed.
+    pub on_failure: Vec<Sub>,
+}
+
+/// A stage that another one unfolds into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sub {
+    /// What it requires of those planned with it.
+    pub requisites: Vec<usize>,
+    /// What a failure does.
+    pub failure: FailureChoice,
+    /// What its component does.
+    pub acts: Vec<Act>,
+}
+
+impl Unfolds {
+    /// The stages of a part.
+    #[must_use]
+    pub fn part(&self, part: Part) -> &[Sub] {
+        match part {
+            Part::Before => &self.before,
+            Part::After => &self.after,
+            Part::OnFailure => &self.on_failure,
+        }
+    }
+}
+
+impl Sub {
+    /// As a stage of a pipeline.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        Stage { failure: self.failure, acts: self.acts.clone(), ..Stage::plain(self.requisites.clone()) }
+    }
+}
+
+/// The number of a stage by its name: of a pipeline's stage its place, of one that it unfolds into what says where it belongs.
+#[must_use]
+pub fn number_of(name: &str) -> Option<usize> {
+    let Some(sign) = name.find(['<', '>', '!']) else { return name.parse().ok() };
+    let (parent, own) = name.split_at(sign);
+    let part = match own.chars().next()? {
+        '<' => 0,
+        '>' => 1,
+        _ => 2,
+    };
+    Some(SYNTHETIC * (parent.parse::<usize>().ok()? + 1) + 100 * part + own.get(1..)?.parse::<usize>().ok()?)
+}
+
+/// The name of the stage that has a number.
+#[must_use]
+pub fn name_of(number: usize) -> String {
+    if number < SYNTHETIC {
+        return number.to_string();
+    }
+    let (parent, rest) = (number / SYNTHETIC - 1, number % SYNTHETIC);
+    format!("{parent}{}{}", ["<", ">", "!"][rest / 100], rest % 100)
+}
+
+/// When a stage may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// From the first to the last hour of the day.
+    pub hours: (u8, u8),
+    /// From Monday to Friday only.
+    pub weekdays: bool,
+    /// A random delay of so many seconds at most once it is open; none for what a person starts, if so said.
+    pub jitter: Option<(u64, bool)>,
 }
 
 /// A stage's condition.
@@ -205,6 +296,8 @@ pub struct Run {
     pub start_by_ms: Option<u64>,
     /// How it comes about.
     pub from: From,
+    /// Stages are not run, only what would be run is found out.
+    pub dry: bool,
 }
 
 /// How an execution comes about.
@@ -212,6 +305,8 @@ pub struct Run {
 pub enum From {
     /// Somebody starts it.
     Person,
+    /// A registry tells of a push.
+    Push,
     /// Somebody runs another one again, once that has ended.
     Rerun(usize),
     /// A stage of another execution may start it.
@@ -251,6 +346,8 @@ pub enum When {
     Asked(Question),
     /// When it has ended for the n-th time, from 0.
     Ended(usize),
+    /// When the stage waits for its window.
+    Windowed(usize),
     /// When nothing of the execution can move by itself.
     Still,
     /// So long after it was seen to be held.
@@ -289,6 +386,16 @@ pub enum What {
         /// How long.
         for_ms: u64,
     },
+    /// Leaves a stage out.
+    Skip {
+        /// Which.
+        stage: usize,
+    },
+    /// Does not wait for a stage's window.
+    SkipWindow {
+        /// Which.
+        stage: usize,
+    },
     /// Does a stage again, with what follows it.
     Restart {
         /// Which.
@@ -325,9 +432,13 @@ impl Stage {
             succeed_on_timeout: false,
             sees: None,
             acts: vec![Act::only(Then::Succeed)],
+            skippable: false,
+            window: None,
             again: Vec::new(),
             stopped: vec![Act::only(Then::Fail)],
             at_timeout: AtTimeout::GoOn,
+            undo: Vec::new(),
+            plan: None,
         }
     }
 
@@ -352,7 +463,11 @@ impl Stage {
     /// The act at a place of a checkpoint.
     #[must_use]
     pub fn act(&self, attempt: u32, place: usize) -> &Act {
-        let list = if place >= STOPPED { &self.stopped } else { self.list(attempt) };
+        let list = match place {
+            UNDO.. => &self.undo,
+            STOPPED.. => &self.stopped,
+            _ => self.list(attempt),
+        };
         let at = place % STOPPED;
         list.get(at).or(list.last()).unwrap_or(&ENDED)
     }
@@ -372,6 +487,18 @@ impl Scenario {
     #[must_use]
     pub fn pipeline_of(&self, run: usize) -> &Pipeline {
         &self.pipelines[self.runs[run].pipeline]
+    }
+
+    /// The stage with a number, of a pipeline or of a stage's own.
+    #[must_use]
+    pub fn stage(&self, run: usize, number: usize) -> Option<Stage> {
+        let stages = &self.pipeline_of(run).stages;
+        if number < SYNTHETIC {
+            return stages.get(number).cloned();
+        }
+        let (parent, rest) = (number / SYNTHETIC - 1, number % SYNTHETIC);
+        let part = [Part::Before, Part::After, Part::OnFailure][rest / 100];
+        Some(stages.get(parent)?.plan.as_ref()?.part(part).get(rest % 100)?.stage())
     }
 
     /// The execution that an attempt of a stage may start.

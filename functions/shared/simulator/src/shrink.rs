@@ -2,7 +2,7 @@
 
 use crate::examine::examine;
 use crate::fault::Fault;
-use crate::scenario::{Condition, From, Outside, Question, Run, Scenario, Stage, What, When};
+use crate::scenario::{Condition, From, Outside, Question, Run, Scenario, Stage, Sub, Then, Unfolds, What, When};
 use crate::state::Failure;
 use model::pipeline::FailureChoice;
 use std::sync::Arc;
@@ -105,6 +105,9 @@ impl Small {
                 if self.scenario.runs[at].twice {
                     self.change(|s| s.runs[at].twice = false);
                 }
+                if self.scenario.runs[at].dry {
+                    self.change(|s| s.runs[at].dry = false);
+                }
                 if self.scenario.runs[at].start_by_ms.is_some() {
                     self.change(|s| s.runs[at].start_by_ms = None);
                 }
@@ -140,7 +143,10 @@ impl Small {
         let stage = self.scenario.pipelines[pipeline].stages[at].clone();
         // What ends it stays.
         for place in (0..stage.acts.len().saturating_sub(1)).rev() {
-            self.change_stage(pipeline, at, |s| drop(s.acts.remove(place)));
+            // Without its gate an outcome depends on timing.
+            if stage.acts[place].then != Then::Gate {
+                self.change_stage(pipeline, at, |s| drop(s.acts.remove(place)));
+            }
         }
         for place in 0..self.scenario.pipelines[pipeline].stages[at].acts.len() {
             let calls = self.scenario.pipelines[pipeline].stages[at].acts[place].calls.len();
@@ -150,13 +156,29 @@ impl Small {
                 });
             }
         }
+        if !stage.undo.is_empty() {
+            self.change_stage(pipeline, at, |s| s.undo.clear());
+        }
+        if stage.plan.is_some() && !self.change_stage(pipeline, at, |s| s.plan = None) {
+            let lists: [fn(&mut Unfolds) -> &mut Vec<Sub>; 3] = [|p| &mut p.before, |p| &mut p.after, |p| &mut p.on_failure];
+            for list in lists {
+                self.change_stage(pipeline, at, |s| s.plan.iter_mut().for_each(|plan| list(plan).clear()));
+                self.change_stage(pipeline, at, |s| s.plan.iter_mut().for_each(|plan| drop(list(plan).pop())));
+            }
+        }
+        if stage.window.is_some() {
+            self.change_stage(pipeline, at, |s| s.window = None);
+        }
+        if stage.skippable {
+            self.change_stage(pipeline, at, |s| s.skippable = false);
+        }
         if !stage.again.is_empty() {
             self.change_stage(pipeline, at, |s| s.again.clear());
         }
         if stage.condition != Condition::None {
             self.change_stage(pipeline, at, |s| s.condition = Condition::None);
         }
-        if stage.failure != FailureChoice::Halt {
+        if stage.failure != FailureChoice::Halt && !self.scenario.gated {
             self.change_stage(pipeline, at, |s| s.failure = FailureChoice::Halt);
         }
         if stage.sees.is_some() {
@@ -178,7 +200,7 @@ fn without_run(scenario: &mut Scenario, run: usize) {
     gone[run] = true;
     for at in 0..gone.len() {
         gone[at] |= match scenario.runs[at].from {
-            From::Person => false,
+            From::Person | From::Push => false,
             From::Rerun(of) | From::Child { run: of, .. } => gone[of],
         };
     }
@@ -195,7 +217,7 @@ fn keep_runs(scenario: &mut Scenario, keep: &[bool]) {
     scenario.runs.retain(|_| kept.next().copied().unwrap_or_default());
     for run in &mut scenario.runs {
         match &mut run.from {
-            From::Person => {}
+            From::Person | From::Push => {}
             From::Rerun(of) | From::Child { run: of, .. } => *of = moved(*of),
         }
     }
@@ -222,17 +244,18 @@ fn without_stage(scenario: &mut Scenario, pipeline: usize, at: usize) {
     }
     let runs: Vec<usize> = (0..scenario.runs.len()).filter(|run| scenario.runs[*run].pipeline == pipeline).collect();
     let about = |event: &Outside| match (event.what, event.when) {
-        (What::Answer { stage, .. } | What::Restart { stage }, _) | (_, When::Asked(Question { stage, .. })) => Some(stage),
+        (What::Answer { stage, .. } | What::Restart { stage } | What::Skip { stage } | What::SkipWindow { stage }, _)
+        | (_, When::Asked(Question { stage, .. }) | When::Windowed(stage)) => Some(stage),
         _ => None,
     };
     scenario.outside.retain(|event| !runs.contains(&event.run) || about(event) != Some(at));
     let moved = |stage: &mut usize| *stage -= usize::from(*stage > at);
     for event in scenario.outside.iter_mut().filter(|event| runs.contains(&event.run)) {
-        if let What::Answer { stage, .. } | What::Restart { stage } = &mut event.what {
+        if let What::Answer { stage, .. } | What::Restart { stage } | What::Skip { stage } | What::SkipWindow { stage } = &mut event.what {
             moved(stage);
         }
-        if let When::Asked(question) = &mut event.when {
-            moved(&mut question.stage);
+        if let When::Asked(Question { stage, .. }) | When::Windowed(stage) = &mut event.when {
+            moved(stage);
         }
     }
     let of = |run: &Run| matches!(run.from, From::Child { run, stage, .. } if runs.contains(&run) && stage == at);

@@ -55,6 +55,8 @@ pub(crate) enum Request {
     Begin,
     /// A component's settings are checked.
     Validate,
+    /// A registry is asked.
+    Registry,
     /// Something outside is read.
     Read,
     /// Something outside is changed.
@@ -338,7 +340,7 @@ impl State {
             Request::Get(_) | Request::Query(_) | Request::GetBlob(_) | Request::PutBlob(_) | Request::Due { .. } => 3,
             Request::Hint { .. } | Request::Validate => 2,
             Request::Transact(_) => 8,
-            Request::Begin | Request::Read | Request::Write(_) => 12,
+            Request::Begin | Request::Read | Request::Write(_) | Request::Registry => 12,
         };
         let back = if chance.is_multiple_of(4) { (chance >> 8) % 5 } else { 0 };
         ((chance >> 16) % (up_to + 1), back)
@@ -467,7 +469,7 @@ impl State {
             }
             Request::Read => Answer::Number(self.reality.read()),
             Request::Write(effect) => Answer::Number(crate::reality::write(self, effect)),
-            Request::Sleep(_) | Request::Begin | Request::Validate | Request::Watch(_) => Answer::Done,
+            Request::Sleep(_) | Request::Begin | Request::Validate | Request::Registry | Request::Watch(_) => Answer::Done,
         }
     }
 
@@ -512,6 +514,7 @@ pub(crate) fn name(request: &Request) -> String {
         Request::Sleep(_) => "sleep".to_owned(),
         Request::Begin => "step".to_owned(),
         Request::Validate => "validate".to_owned(),
+        Request::Registry => "ask registry".to_owned(),
         Request::Read => "read outside".to_owned(),
         Request::Write(_) => "change outside".to_owned(),
         Request::Watch(_) => "watch".to_owned(),

@@ -46,8 +46,9 @@ fn scenario(text: &mut String, scenario: &Scenario) {
     for (at, run) in scenario.runs.iter().enumerate() {
         let twice = if run.twice { ", twice" } else { "" };
         let from = if run.from == From::Person { String::new() } else { format!(", {:?}", run.from) };
+        let dry = if run.dry { ", dry" } else { "" };
         let by = run.start_by_ms.map(|ms| format!(", to begin within {ms} ms")).unwrap_or_default();
-        let _ = writeln!(text, "  run {at}: pipeline {} at {} ms{twice}{by}{from}", run.pipeline, run.at_ms);
+        let _ = writeln!(text, "  run {at}: pipeline {} at {} ms{twice}{by}{from}{dry}", run.pipeline, run.at_ms);
     }
     for event in &scenario.outside {
         let keyed = if event.keyed { ", with a key" } else { "" };
@@ -67,6 +68,22 @@ fn stage(stage: &Stage) -> String {
     }
     if let Some(seen) = stage.sees {
         let _ = write!(text, "; sees {seen}");
+    }
+    if !stage.undo.is_empty() {
+        let _ = write!(text, "; undoes: {}", acts(&stage.undo));
+    }
+    for (part, subs) in
+        stage.plan.iter().flat_map(|plan| [("before", &plan.before), ("after", &plan.after), ("on failure", &plan.on_failure)])
+    {
+        for (at, sub) in subs.iter().enumerate() {
+            let _ = write!(text, "; {part} {at}: after {:?}, {:?}: {}", sub.requisites, sub.failure, acts(&sub.acts));
+        }
+    }
+    if stage.skippable {
+        text.push_str("; may be skipped");
+    }
+    if let Some(window) = &stage.window {
+        let _ = write!(text, "; {window:?}");
     }
     if !stage.again.is_empty() {
         let _ = write!(text, "; in later attempts: {}", acts(&stage.again));

@@ -101,6 +101,8 @@ fn many(seeds: Seeds, brief: bool) -> ExitCode {
     );
     let classes: Vec<String> = tally.classes.iter().map(|(class, count)| format!("{class} {count}")).collect();
     println!("seeds with each class of faults: {}", classes.join(", "));
+    let shown: Vec<String> = tally.shown.iter().map(|(shown, count)| format!("{shown} {count}")).collect();
+    println!("seeds in which it came to pass: {}", shown.join(", "));
     for (rule, failed) in &tally.failed {
         let some: Vec<String> = failed.iter().take(10).map(u64::to_string).collect();
         println!("FAILED {rule}: {} seeds: {}", failed.len(), some.join(" "));

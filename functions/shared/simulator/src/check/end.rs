@@ -91,10 +91,14 @@ fn one(state: &State, run: usize) -> Option<Outcome> {
             answers: data.answers.into_iter().map(|answer| (answer.by, answer.body)).collect(),
         }
     };
+    // Those that others unfolded into stand as they came, which depends on timing: by name here.
+    let mut order: Vec<usize> = (0..execution.runs.len()).collect();
+    let nodes = seen.graph.nodes();
+    order.sort_by_key(|at| nodes.get(*at).and_then(|node| node.parent.map(|parent| (node.ref_id.to_string(), parent.attempt))));
     Some(Outcome {
         status: execution.status,
         code: code(execution.reason.as_ref()),
-        stages: execution.runs.iter().enumerate().map(stage).collect(),
+        stages: order.into_iter().filter_map(|at| Some(stage((at, execution.run(at)?)))).collect(),
         made: state.reality.made.keys().filter(|meant| meant.run == run).map(|m| (m.stage, m.attempt, m.act, m.call)).collect(),
     })
 }
@@ -116,6 +120,9 @@ pub(crate) fn at_rest(state: &mut State) {
             events(state, run);
             changes(state, run);
             family(state, run);
+            if state.scenario.runs[run].from == From::Push {
+                crate::pushes::at_rest(state, run);
+            }
         }
         if state.failure.is_none() {
             fulfilled(state, run, &expect);
@@ -200,7 +207,7 @@ fn family(state: &mut State, run: usize) {
     }
     let timed_out = codes(stage.reason()).iter().any(|code| code == "stage-timed-out");
     let own = state.scenario.pipeline_of(above).stages[at].timeout_ms.is_some();
-    let asked = super::unanswered(state, above, at, attempt) && state.watch.asked(above, at, attempt) > 0;
+    let asked = state.watch.asked(above, at, attempt) > 0;
     let told = state.watch.runs[run].events.keys().any(|event| event.starts_with("parent-"));
     let later = child.execution.ended_ms.is_some_and(|ended| ended > done.ended_ms);
     let message = format!("run {run} is {} and was started by run {above} stage {at}, which is {}", child.execution.status, done.status);

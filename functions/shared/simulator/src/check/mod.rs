@@ -2,16 +2,18 @@
 //! sent. What is stored is read back as it was stored; nothing here helps the code under test.
 
 mod end;
+mod shown;
 mod slots;
 mod writes;
 
 pub use end::{Outcome, StageOutcome};
 pub(crate) use end::{at_rest, outcome};
+pub(crate) use shown::shown;
 pub(crate) use writes::{after_write, before_write};
 
-use crate::fault::Deviation;
+use crate::fault::{Class, Deviation};
 use crate::reality::{Effect, StepId};
-use crate::scenario::{From, Question, Scenario, What, When};
+use crate::scenario::{From, Question, SYNTHETIC, Scenario, What, When, name_of};
 use crate::state::State;
 use app::execution::stored::Meta;
 use app::ports::{Key, Wake};
@@ -35,6 +37,8 @@ pub(crate) struct Seen {
     asked: BTreeMap<usize, Vec<(u32, u32)>>,
     /// When it was held, in which generation, and until when, on the clock of the world.
     held: Vec<Hold>,
+    /// Codes of every reason that it and its stages ever had.
+    codes: BTreeSet<String>,
     /// How often it ended.
     ends: usize,
     /// Attempts of stages that came to a gate.
@@ -113,6 +117,11 @@ impl Watch {
         self.runs[run].meta.as_ref().is_some_and(|meta| meta.execution.paused.is_some())
     }
 
+    /// Whether a stage waits for its window.
+    pub(crate) fn waits_for_window(&self, run: usize, stage: usize) -> bool {
+        self.stage(run, stage).and_then(StageRun::live).is_some_and(|live| matches!(live.phase, Phase::Window { .. }))
+    }
+
     /// How long an execution was held between then and now.
     fn held_ms(&self, run: usize, since: Millis, now: Millis) -> Millis {
         let part = |hold: &Hold| hold.until.unwrap_or(now).saturating_sub(hold.from.max(since));
@@ -142,13 +151,30 @@ impl Watch {
     fn line(&self, scenario: &Scenario, run: usize) -> Vec<usize> {
         let above = |run: &usize| match scenario.runs[*run].from {
             From::Child { run, .. } => Some(run),
-            From::Person | From::Rerun(_) => None,
+            From::Person | From::Push | From::Rerun(_) => None,
         };
         std::iter::successors(Some(run), above).collect()
     }
 
     fn stages(&self, run: usize) -> impl Iterator<Item = &StageRun> {
         self.runs[run].meta.iter().flat_map(|meta| meta.execution.runs.iter())
+    }
+
+    /// The newest attempt of the stage that unfolded into this one.
+    pub(crate) fn newest_attempt(&self, run: usize, number: usize) -> u32 {
+        let name = name_of(number);
+        let nodes = self.runs[run].graph.nodes().iter().rev();
+        nodes.filter(|node| node.ref_id.as_str() == name).find_map(|node| node.parent).map_or(1, |parent| parent.attempt)
+    }
+
+    /// Where the stage with a number stands, and the attempt of its own that belongs to a step's.
+    fn position(&self, run: usize, number: usize, attempt: u32) -> Option<(usize, u32)> {
+        if number < SYNTHETIC {
+            return Some((number, attempt));
+        }
+        let name = name_of(number);
+        let is = |node: &engine::Node| node.ref_id.as_str() == name && node.parent.is_some_and(|parent| parent.attempt == attempt);
+        self.runs[run].graph.nodes().iter().position(is).map(|at| (at, 1))
     }
 
     fn stage(&self, run: usize, stage: usize) -> Option<&StageRun> {
@@ -160,7 +186,7 @@ fn unanswered(state: &State, run: usize, stage: usize, attempt: u32) -> bool {
     let nth = state.watch.asked(run, stage, attempt).saturating_sub(1);
     let asked = When::Asked(Question { stage, attempt, nth });
     let answers = |event: &&crate::scenario::Outside| {
-        event.run == run && event.when == asked && matches!(event.what, What::Answer { stranger: false, .. })
+        event.run == run && event.when == asked && matches!(event.what, What::Answer { stranger: false, .. } | What::Skip { .. })
     };
     !state.scenario.outside.iter().any(|event| answers(&event))
 }
@@ -169,7 +195,7 @@ fn unanswered(state: &State, run: usize, stage: usize, attempt: u32) -> bool {
 fn waits_in_vain(state: &State, run: usize, at: usize, stage: &StageRun) -> bool {
     let Some(Phase::Suspended { until_ms: None, signals }) = stage.live().map(|live| &live.phase) else { return false };
     if let Some(child) = signals.iter().find_map(|signal| signal.strip_prefix("execution:")) {
-        return state.watch.run_of(child).is_some_and(|child| is_still(state, child));
+        return state.watch.run_of(child).is_some_and(|child| idle(state, child));
     }
     unanswered(state, run, at, stage.attempt)
 }
@@ -198,6 +224,11 @@ pub(crate) fn is_still(state: &State, run: usize) -> bool {
 /// Whether it is held, and nothing of it could move by itself if it were not.
 pub(crate) fn is_still_held(state: &State, run: usize) -> bool {
     state.watch.is_held(run) && state.watch.runs[run].held.last().is_some_and(|hold| hold.still)
+}
+
+/// Whether nothing of it can move by itself, held or not.
+fn idle(state: &State, run: usize) -> bool {
+    is_still(state, run) || is_still_held(state, run)
 }
 
 fn rests(state: &State, run: usize) -> bool {
@@ -234,23 +265,23 @@ pub(crate) fn step_begins(state: &mut State, step: StepId, wake: &Wake) {
     if *wake == Wake::TimedOut {
         state.watch.runs[run].timed_out.insert((stage, attempt));
     }
-    let Some(is) = state.watch.stage(run, stage) else { return };
+    let Some((at, own)) = state.watch.position(run, stage, attempt) else { return };
+    let Some(is) = state.watch.stage(run, at) else { return };
     let begun = is.live().map(|live| live.started_ms);
     let paused = state.watch.runs[run].meta.as_ref().and_then(|meta| meta.execution.paused.as_ref());
-    let held = paused.is_some_and(|pause| (attempt, seq) == (is.attempt, is.seq) && !pause.under_way.contains(&(stage, seq)));
+    let held = paused.is_some_and(|pause| (own, seq) == (is.attempt, is.seq) && !pause.under_way.contains(&(at, seq)));
+    let ahead = (own, seq) > (is.attempt, is.seq)
+        || ((own, seq) == (is.attempt, is.seq) && !is.status().is_complete() && reached(is).is_none_or(|reached| reached < retry));
     if held && !state.scenario.classes.may(Deviation::LateRepeat) {
         let message = format!("run {run} stage {stage}: step attempt {attempt} seq {seq} began while the execution was held");
-        return state.fail("step-while-held", message);
+        state.fail("step-while-held", message);
     }
-    if let (Wake::TimedOut, Some(begun)) = (wake, begun) {
-        in_time(state, run, stage, begun);
-    }
-    let Some(is) = state.watch.stage(run, stage) else { return };
-    let ahead = (attempt, seq) > (is.attempt, is.seq)
-        || ((attempt, seq) == (is.attempt, is.seq) && !is.status().is_complete() && reached(is).is_none_or(|reached| reached < retry));
     if ahead {
         let message = format!("run {run} stage {stage}: step attempt {attempt} seq {seq} retry {retry} was made before it was committed");
         state.fail("step-before-commit", message);
+    }
+    if let (Wake::TimedOut, Some(begun)) = (wake, begun) {
+        in_time(state, run, at, begun);
     }
 }
 
@@ -259,7 +290,8 @@ fn in_time(state: &mut State, run: usize, stage: usize, begun: Millis) {
     let held_ms = state.watch.held_ms(run, begun, state.now);
     let had_ms = state.now.saturating_sub(begun).saturating_sub(held_ms);
     let timeout_ms = state.watch.runs[run].graph.node(stage).map_or(0, |node| node.timeout_ms);
-    if had_ms + SLACK_MS < timeout_ms {
+    let sure = !state.scenario.classes.has(Class::Clocks);
+    if sure && had_ms + SLACK_MS < timeout_ms {
         let message = format!("run {run} stage {stage} was told so after {had_ms} of {timeout_ms} ms; it was held for {held_ms} ms");
         state.fail("time-over-early", message);
     }
@@ -269,9 +301,10 @@ fn in_time(state: &mut State, run: usize, stage: usize, begun: Millis) {
 /// overtaken.
 pub(crate) fn effect_is_sent(state: &mut State, effect: Effect, rests_on_a_read: bool) {
     let StepId { run, stage, attempt, seq, retry } = effect.step;
-    let Some(is) = state.watch.stage(run, stage) else { return };
+    let Some((at, own)) = state.watch.position(run, stage, attempt) else { return };
+    let Some(is) = state.watch.stage(run, at) else { return };
     let wants = wanted(is).map(|(attempt, seq, retry, _)| (attempt, seq, retry));
-    if wants == Some((attempt, seq, retry)) {
+    if wants == Some((own, seq, retry)) {
         return;
     }
     let message = format!(

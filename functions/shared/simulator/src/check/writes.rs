@@ -90,6 +90,9 @@ fn meta(state: &mut State, item: &Item, transaction: &Transaction, task: u64, wh
     let ended = |meta: &Meta| meta.execution.status.is_complete();
     seen.ends += usize::from(ended(&meta) && !before.as_ref().is_some_and(ended));
     note_questions(seen, &meta);
+    if moved {
+        note_reasons(seen, &meta);
+    }
     seen.meta = Some(meta);
     moved.then_some(run)
 }
@@ -108,6 +111,20 @@ fn hold(state: &mut State, run: usize, meta: &Meta) {
         last.until = Some(now);
     }
     held.extend(of.map(|of| super::Hold { of, from: now, until: None, still }));
+}
+
+fn note_reasons(seen: &mut Seen, meta: &Meta) {
+    let execution = &meta.execution;
+    let reasons = execution.reason.iter().chain(execution.runs.iter().filter_map(engine::StageRun::reason));
+    for reason in reasons {
+        let code = match &reason.code {
+            Code::Known(code) => code.as_str(),
+            Code::Stage(code) => code.as_str(),
+        };
+        if !seen.codes.contains(code) {
+            seen.codes.insert(code.to_owned());
+        }
+    }
 }
 
 fn note_questions(seen: &mut Seen, meta: &Meta) {
@@ -168,6 +185,7 @@ fn which(state: &State, plan: &Plan) -> Option<usize> {
             let of = state.watch.run_of(of)?;
             runs.iter().position(|run| run.from == From::Rerun(of))
         }
+        None if plan.trigger.contains_key("tag") => crate::pushes::run_of(plan.trigger.get("tag")?.as_str()?),
         None => plan.trigger.get("run").and_then(serde_json::Value::as_u64).map(|run| run as usize),
     }
 }

@@ -6,7 +6,7 @@ mod tame;
 
 pub use tame::tame;
 
-use crate::scenario::{AtTimeout, Condition, From, Pipeline, Question, RETRIES_MAX, Scenario, Stage, Then, What, When};
+use crate::scenario::{AtTimeout, Condition, From, Pipeline, Question, RETRIES_MAX, Scenario, Stage, Sub, Then, What, When};
 use model::pipeline::FailureChoice;
 use model::status::Status;
 
@@ -39,6 +39,10 @@ enum End {
     Skipped,
     Failed,
     Canceled,
+    /// A part of it stopped its branch.
+    Stopped,
+    /// A part of it failed, and that is ignored.
+    Ignored,
     /// It waits for an answer that nobody gives, until its time is over.
     Waits,
     /// It waits for an execution that it started and that waits so.
@@ -60,14 +64,54 @@ fn walk(scenario: &Scenario, run: usize, at: usize, attempt: u32, child: &mut dy
         Condition::Broken => return End::Failed,
         Condition::None | Condition::Holds => {}
     }
+    if scenario.runs[run].dry {
+        return End::Succeeded;
+    }
+    let Some(plan) = &stage.plan else { return script(scenario, run, at, attempt, child) };
+    let before = parts(&plan.before);
+    if !matches!(before, End::Succeeded | End::Ignored) {
+        return before;
+    }
+    match script(scenario, run, at, attempt, child) {
+        End::Succeeded => match parts(&plan.after) {
+            End::Succeeded => before,
+            after => after,
+        },
+        other => other,
+    }
+}
+
+/// What the stages of a part come to for the stage that unfolds into them. Those of which one fails follow each other.
+fn parts(subs: &[Sub]) -> End {
+    let mut end = End::Succeeded;
+    for sub in subs {
+        let fails = sub.acts.iter().any(|act| match act.then {
+            Then::Fail => true,
+            Then::Flaky(times) => times > RETRIES_MAX,
+            _ => false,
+        });
+        match sub.failure {
+            _ if !fails => {}
+            FailureChoice::Ignore => end = End::Ignored,
+            FailureChoice::Halt => return End::Failed,
+            FailureChoice::StopBranch { .. } => return End::Stopped,
+        }
+    }
+    end
+}
+
+/// How the steps of an attempt end.
+fn script(scenario: &Scenario, run: usize, at: usize, attempt: u32, child: &mut dyn FnMut(usize) -> Child) -> End {
+    let stage = &scenario.pipeline_of(run).stages[at];
     let mut nth = 0;
     for act in stage.list(attempt) {
         match act.then {
             Then::Ask => {
                 nth += 1;
                 match answer(scenario, run, Question { stage: at, attempt, nth: nth - 1 }) {
-                    Some(true) => {}
-                    Some(false) => return End::Failed,
+                    Some(Reply::Go) => {}
+                    Some(Reply::Stop) => return End::Failed,
+                    Some(Reply::Skip) => return End::Skipped,
                     None => return End::Waits,
                 }
             }
@@ -99,10 +143,19 @@ fn timed_out(stage: &Stage) -> End {
     }
 }
 
-/// The answer that a stage gets to a question.
-fn answer(scenario: &Scenario, run: usize, question: Question) -> Option<bool> {
+/// What is said to a stage that asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reply {
+    Go,
+    Stop,
+    Skip,
+}
+
+/// What a stage gets to a question.
+fn answer(scenario: &Scenario, run: usize, question: Question) -> Option<Reply> {
     scenario.outside.iter().filter(|event| event.run == run && event.when == When::Asked(question)).find_map(|event| match event.what {
-        What::Answer { stage, go, stranger: false } if stage == question.stage => Some(go),
+        What::Answer { stage, go, stranger: false } if stage == question.stage => Some(if go { Reply::Go } else { Reply::Stop }),
+        What::Skip { stage } if stage == question.stage => Some(Reply::Skip),
         _ => None,
     })
 }
@@ -120,6 +173,8 @@ fn status(stage: &Stage, end: End) -> Status {
         End::Succeeded => Status::Succeeded,
         End::Skipped => Status::Skipped,
         End::Failed => failed(stage),
+        End::Stopped => Status::Stopped,
+        End::Ignored => Status::FailedContinue,
         End::Canceled => Status::Canceled,
         End::Waits | End::WaitsFor(_) => status(stage, timed_out(stage)),
     }
@@ -150,7 +205,7 @@ fn cancels(scenario: &Scenario, run: usize) -> bool {
 /// again; executions that others start.
 fn loose(scenario: &Scenario, run: usize) -> bool {
     let mine = || scenario.outside.iter().filter(|event| event.run == run);
-    let answers = || mine().filter(|e| matches!(e.what, What::Answer { stranger: false, .. }));
+    let answers = || mine().filter(|e| matches!(e.what, What::Answer { stranger: false, .. } | What::Skip { .. }));
     let stray = answers().any(|event| !matches!(event.when, When::Asked(..)) || !event.keyed);
     let twice = answers().enumerate().any(|(i, event)| answers().skip(i + 1).any(|other| other.when == event.when));
     let again = mine().any(|event| matches!(event.what, What::Restart { .. }));

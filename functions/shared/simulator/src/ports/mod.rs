@@ -18,10 +18,12 @@ use std::task::{Context, Poll};
 /// What the installation allows: what it allows when nobody says otherwise.
 pub(crate) static LIMITS: LazyLock<Arc<Limits>> = LazyLock::new(Arc::default);
 
-/// Where outcomes must not depend on timing, a component has all the time to stop that faults may cost it.
+/// Where outcomes must not depend on timing, a component has all the time to stop that faults may cost it, and one that waits for
+/// whatever else there is need not look often.
 static PATIENT: LazyLock<Arc<Limits>> = LazyLock::new(|| {
     let mut limits = Limits::default();
     limits.execution.stop_ms_max = 24 * 3_600_000;
+    limits.execution.poll_ms_max = 24 * 3_600_000;
     Arc::new(limits)
 });
 

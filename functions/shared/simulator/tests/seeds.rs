@@ -1,0 +1,130 @@
+//! A few hundred seeds, and scenarios that once showed a bug. They stand here in full: what a seed draws changes with every option that
+//! is added. Each is run with many seeds, since which call a fault meets changes too.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use model::pipeline::FailureChoice;
+use simulator::campaign::{Seeds, campaign};
+use simulator::examine::examine;
+use simulator::fault::{Class, Classes};
+use simulator::scenario::{Act, Call, From, Outside, Pipeline, Place, Question, Run, Scenario, Stage, Then, What, When};
+use simulator::tell;
+use std::sync::Arc;
+
+/// With how many seeds a scenario is run.
+const SEEDS: u64 = 40;
+
+#[test]
+fn three_hundred_seeds_pass() {
+    let tally = campaign(Seeds { from: 0, count: 300, jobs: 2, first_only: false });
+    let shown: Vec<String> = simulator::campaign::smallest(&tally).iter().map(|(seed, small)| tell::failure(*seed, small)).collect();
+    assert!(tally.failed.is_empty(), "{:?}\n{}", tally.failed, shown.join("\n"));
+    assert_eq!(tally.seeds, 300);
+    assert!(tally.compared > 50 && tally.faults > 300, "{} compared, {} faults", tally.compared, tally.faults);
+    let shown = ["queued", "held", "done again", "run again", "child", "pushed", "dry", "window", "skipped by hand", "unfolded", "undone"];
+    assert_eq!(shown.iter().filter(|shown| !tally.shown.contains_key(**shown)).count(), 0, "{:?}", tally.shown);
+    assert!(tally.median_stages() <= 4 && tally.median_transitions() <= 30);
+}
+
+fn classes(list: &[Class]) -> Classes {
+    list.iter().fold(Classes::default(), |classes, class| classes.with(*class))
+}
+
+fn scenario(pipelines: Vec<Pipeline>, runs: Vec<Run>, outside: Vec<Outside>) -> Scenario {
+    Scenario {
+        seed: 0,
+        classes: classes(&[Class::Crash, Class::Hints, Class::LostAnswers, Class::Refusals]),
+        per_mille: 60,
+        faulty_calls_max: 400,
+        place: Place::Apart(2),
+        tokens: false,
+        gated: false,
+        pipelines,
+        runs,
+        outside,
+    }
+}
+
+fn by_hand(pipeline: usize) -> Run {
+    Run { pipeline, at_ms: 0, twice: false, start_by_ms: None, from: From::Person, dry: false }
+}
+
+fn event(run: usize, when: When, what: What) -> Outside {
+    Outside { run, when, what, keyed: true, again: false }
+}
+
+fn of(stages: Vec<Stage>) -> Pipeline {
+    Pipeline { stages, ..Pipeline::default() }
+}
+
+fn does(requisites: Vec<usize>, acts: Vec<Act>) -> Stage {
+    Stage { acts, ..Stage::plain(requisites) }
+}
+
+fn reads_and_writes(then: Then) -> Act {
+    Act { calls: vec![Call::Read, Call::Write], then }
+}
+
+/// Runs it with many seeds, alone and apart.
+fn holds(scenario: &Scenario) {
+    for seed in 0..SEEDS {
+        let place = [scenario.place, Place::Alone][(seed % 2) as usize];
+        let scenario = Arc::new(Scenario { seed, place, tokens: seed % 3 == 0, ..scenario.clone() });
+        let failure = examine(&scenario, None, false).failure;
+        assert_eq!(failure, None, "seed {seed}: {scenario:?}");
+    }
+}
+
+/// The trace of a step whose worker died was left behind when the next worker ended the execution and died too.
+#[test]
+fn a_cancel_after_a_worker_died_in_a_step_leaves_no_trace() {
+    let stages = vec![does(vec![], vec![Act::only(Then::Succeed)]), does(vec![], vec![reads_and_writes(Then::Skip)])];
+    let cancel = event(0, When::After(22_820), What::Cancel);
+    let mut scenario = scenario(vec![of(stages)], vec![by_hand(0)], vec![cancel]);
+    scenario.classes = classes(&[Class::Hints, Class::Storms]);
+    holds(&scenario);
+}
+
+/// A stage that is stopped while it starts an execution must know of it.
+#[test]
+fn what_a_stage_starts_while_it_is_stopped_ends_with_it() {
+    let child = of(vec![does(vec![], vec![Act::only(Then::Poll { after_ms: 40_000, watch: false }), Act::only(Then::Succeed)])]);
+    let parent = of(vec![does(vec![], vec![Act::only(Then::Child { pipeline: 1 }), Act::only(Then::Succeed)])]);
+    let started = Run { from: From::Child { run: 0, stage: 0, attempt: 1 }, ..by_hand(1) };
+    for transition in 2..6 {
+        let cancel = event(0, When::Transition(transition), What::Cancel);
+        holds(&scenario(vec![parent.clone(), child.clone()], vec![by_hand(0), started], vec![cancel]));
+    }
+}
+
+/// Three that want one slot, one of which is cancelled while it waits and one while it runs; one is done again.
+#[test]
+fn one_slot_and_everything_that_gives_it_back() {
+    let question = Question { stage: 0, attempt: 1, nth: 0 };
+    let stage = does(vec![], vec![Act::only(Then::Ask), reads_and_writes(Then::Succeed)]);
+    for keep_waiting in [true, false] {
+        let pipeline = Pipeline { stages: vec![stage.clone()], limit: Some(1), keep_waiting, pushed: false };
+        let runs = vec![by_hand(0), by_hand(0), by_hand(0)];
+        let answer = |run| event(run, When::Asked(question), What::Answer { stage: 0, go: true, stranger: false });
+        let outside = vec![
+            answer(0),
+            answer(2),
+            event(1, When::After(100), What::Cancel),
+            event(2, When::Transition(4), What::Cancel),
+            event(0, When::Ended(0), What::Restart { stage: 0 }),
+            event(0, When::Transition(2), What::Pause { for_ms: 20_000 }),
+        ];
+        holds(&scenario(vec![pipeline], runs, outside));
+    }
+}
+
+/// Held for hours with a stage that has a minute: what it was held for does not count.
+#[test]
+fn time_stands_still_while_an_execution_is_held() {
+    let mut stage = does(vec![], vec![Act::only(Then::Poll { after_ms: 7_000, watch: true }), reads_and_writes(Then::Succeed)]);
+    stage.timeout_ms = Some(600_000);
+    stage.failure = FailureChoice::Ignore;
+    let hold = event(0, When::Transition(2), What::Pause { for_ms: 4 * 3_600_000 });
+    let mut scenario = scenario(vec![of(vec![stage])], vec![by_hand(0)], vec![hold]);
+    scenario.classes = Classes::default().with(Class::Hints);
+    holds(&scenario);
+}
