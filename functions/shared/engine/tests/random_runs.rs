@@ -110,8 +110,14 @@ fn by() -> Cancel {
     Cancel::person("a", "")
 }
 
+/// So many runs as `PROPTEST_CASES` says; 500 unless it does.
+fn cases() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig::with_cases(cases.unwrap_or(500))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(cases())]
     // Rule 2.2: A complete stage or execution does not change within its generation
     #[test]
     fn every_execution_comes_to_rest(seeds in prop::collection::vec(any::<(u8, u8, u8)>(), 1..12), dice in prop::collection::vec(any::<u8>(), 64)) {
