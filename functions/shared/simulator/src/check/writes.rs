@@ -211,7 +211,9 @@ fn follows(state: &mut State, run: usize, before: &Meta, after: &Meta, task: u64
         .is_some_and(|reason| matches!(reason.code, Code::Known(ReasonCode::OrchestratorCrash | ReasonCode::PlanUnreadable)));
     let mine = state.watch.fences.get(&(task, run));
     let reopened = was.status.is_complete() && is.generation == was.generation + 1;
-    if !parked && !reopened && mine != Some(&before.fence) {
+    // One that nobody moved yet is taken with its first commit.
+    let fresh = was.version == 0 && before.takes == 0 && before.fence.is_empty();
+    if !parked && !reopened && !fresh && mine != Some(&before.fence) {
         state.fail("committed-without-lease", format!("run {run}, version {}: the worker held {mine:?}, not {}", is.version, before.fence));
     }
 }
