@@ -3,8 +3,10 @@
 
 use app::ports::{COMMIT_BYTES_MAX, Condition, ITEMS_A_COMMIT_MAX, Item, Key, TransactError, Transaction, Write};
 use model::Millis;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use xxhash_rust::xxh3::Xxh3;
 
 /// Most bytes of an item's body; DynamoDB takes 400 KB for the whole item.
 pub const BODY_BYTES_MAX: usize = 380 << 10;
@@ -131,18 +133,26 @@ pub(crate) enum Seen {
 }
 
 /// Tokens of transactions written in the last ten minutes, at most [`TOKENS_MAX`]. Forgotten when the process ends.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tokens {
-    prints: HashMap<String, [u8; 32]>,
-    order: VecDeque<(Millis, String)>,
+    prints: HashMap<Arc<str>, u128>,
+    order: VecDeque<(Millis, Arc<str>)>,
+    /// Of this process; a print never leaves it.
+    seed: u64,
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self { prints: HashMap::new(), order: VecDeque::new(), seed: RandomState::new().hash_one(()) }
+    }
 }
 
 impl Tokens {
     pub(crate) fn look(&mut self, transaction: &Transaction, now: Millis) -> Seen {
         self.forget(now);
-        match transaction.token.as_ref().and_then(|token| self.prints.get(token)) {
+        match transaction.token.as_ref().and_then(|token| self.prints.get(token.as_str())) {
             None => Seen::New,
-            Some(print) if *print == fingerprint(transaction) => Seen::Repeat,
+            Some(print) if *print == fingerprint(transaction, self.seed) => Seen::Repeat,
             Some(_) => Seen::Other,
         }
     }
@@ -150,12 +160,13 @@ impl Tokens {
     /// Remembers a transaction that is being written.
     pub(crate) fn remember(&mut self, transaction: &Transaction, now: Millis) {
         let Some(token) = &transaction.token else { return };
-        self.prints.insert(token.clone(), fingerprint(transaction));
-        self.order.push_back((now, token.clone()));
+        let token: Arc<str> = token.as_str().into();
+        self.prints.insert(Arc::clone(&token), fingerprint(transaction, self.seed));
+        self.order.push_back((now, token));
     }
 
     fn forget(&mut self, now: Millis) {
-        let old = |entry: Option<&(Millis, String)>| entry.is_some_and(|(at, _)| at.saturating_add(TOKEN_LIFE_MS) <= now);
+        let old = |entry: Option<&(Millis, Arc<str>)>| entry.is_some_and(|(at, _)| at.saturating_add(TOKEN_LIFE_MS) <= now);
         while self.order.len() > TOKENS_MAX || old(self.order.front()) {
             let Some((_, token)) = self.order.pop_front() else { return };
             self.prints.remove(&token);
@@ -163,23 +174,69 @@ impl Tokens {
     }
 }
 
-fn fingerprint(transaction: &Transaction) -> [u8; 32] {
-    let mut hash = Sha256::new();
+/// Tells one transaction from another. Every text with its length before it, so that none runs into the next.
+fn fingerprint(transaction: &Transaction, seed: u64) -> u128 {
+    let mut print = Print(Xxh3::with_seed(seed));
     for write in &transaction.writes {
-        if let Write::Put(item, _) = write {
-            hash.update(item.body.len().to_be_bytes());
-            hash.update(&item.body);
-            let rest = (&item.attributes, item.due_ms, item.expires_ms);
-            hash.update(format!("{rest:?}"));
+        match write {
+            Write::Put(item, _) => {
+                print.number(1);
+                print.bytes(&item.body);
+                print.number(item.attributes.len() as u64);
+                for (name, value) in &item.attributes {
+                    print.bytes(name.as_bytes());
+                    print.bytes(value.as_bytes());
+                }
+                print.instant(item.due_ms);
+                print.instant(item.expires_ms);
+            }
+            Write::Delete(..) => print.number(2),
+            Write::Check(..) => print.number(3),
         }
-        let kind = match write {
-            Write::Put(..) => "put",
-            Write::Delete(..) => "delete",
-            Write::Check(..) => "check",
-        };
-        hash.update(format!("{kind} {:?} {:?};", write.key(), conditions(write)));
+        print.bytes(write.key().partition.as_bytes());
+        print.bytes(write.key().sort.as_bytes());
+        print.number(conditions(write).len() as u64);
+        conditions(write).iter().for_each(|condition| print.condition(condition));
     }
-    hash.finalize().into()
+    print.0.digest128()
+}
+
+struct Print(Xxh3);
+
+impl Print {
+    fn number(&mut self, number: u64) {
+        self.0.update(&number.to_le_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.0.update(bytes);
+    }
+
+    fn instant(&mut self, at: Option<Millis>) {
+        self.number(u64::from(at.is_some()));
+        self.number(at.unwrap_or_default());
+    }
+
+    fn condition(&mut self, condition: &Condition) {
+        match condition {
+            Condition::Absent => self.number(1),
+            Condition::Exists => self.number(2),
+            Condition::Revision(revision) => {
+                self.number(3);
+                self.number(*revision);
+            }
+            Condition::Attribute(name, value) => {
+                self.number(4);
+                self.bytes(name.as_bytes());
+                self.bytes(value.as_bytes());
+            }
+            Condition::NoAttribute(name) => {
+                self.number(5);
+                self.bytes(name.as_bytes());
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -200,6 +257,36 @@ mod tests {
         assert_eq!(tokens.look(&put("b"), TOKEN_LIFE_MS - 1), Seen::Other);
         assert_eq!(tokens.look(&put("a"), TOKEN_LIFE_MS), Seen::New);
         assert!(tokens.prints.is_empty() && tokens.order.is_empty());
+    }
+
+    #[test]
+    fn every_part_of_a_transaction_is_in_its_print() {
+        let key = || Key::new("P", "a");
+        let item = || Item::new(key(), b"b".to_vec());
+        let all = [
+            vec![Write::Put(item(), vec![])],
+            vec![Write::Put(Item::new(Key::new("Pa", "a"), b"b".to_vec()), vec![])],
+            vec![Write::Put(Item::new(Key::new("P", "aa"), b"b".to_vec()), vec![])],
+            vec![Write::Put(Item::new(key(), b"c".to_vec()), vec![])],
+            vec![Write::Put(item().attribute("ab", "c"), vec![])],
+            vec![Write::Put(item().attribute("a", "bc"), vec![])],
+            vec![Write::Put(item().due(Some(0)), vec![])],
+            vec![Write::Put(item().expires(Some(0)), vec![])],
+            vec![Write::Put(item(), vec![Condition::Absent])],
+            vec![Write::Put(item(), vec![Condition::Exists])],
+            vec![Write::Put(item(), vec![Condition::Revision(1)])],
+            vec![Write::Put(item(), vec![Condition::Revision(2)])],
+            vec![Write::Put(item(), vec![Condition::Attribute("a".to_owned(), "b".to_owned())])],
+            vec![Write::Put(item(), vec![Condition::Attribute("ab".to_owned(), String::new())])],
+            vec![Write::Put(item(), vec![Condition::NoAttribute("a".to_owned())])],
+            vec![Write::Delete(key(), vec![])],
+            vec![Write::Check(key(), vec![])],
+            vec![Write::Check(key(), vec![]), Write::Check(key(), vec![])],
+            vec![],
+        ];
+        let prints: HashSet<u128> = all.iter().map(|writes| fingerprint(&Transaction::of(writes.clone()), 7)).collect();
+        assert_eq!(prints.len(), all.len());
+        assert_ne!(fingerprint(&Transaction::of(all[0].clone()), 7), fingerprint(&Transaction::of(all[0].clone()), 8));
     }
 
     #[test]
