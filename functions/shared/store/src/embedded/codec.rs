@@ -85,6 +85,15 @@ pub(crate) fn range(query: &Query) -> Option<Range> {
     if *first >= high { None } else { Some((low, Bound::Excluded(high))) }
 }
 
+/// The range of all keys of a key's partition.
+pub(crate) fn range_of_partition(key: &[u8]) -> Option<Range> {
+    let bytes = key.iter().position(|byte| *byte == 0)?;
+    let (mut start, mut end) = (key.get(..bytes)?.to_vec(), key.get(..bytes)?.to_vec());
+    start.push(0);
+    end.push(1);
+    Some((Bound::Included(start), Bound::Excluded(end)))
+}
+
 /// The value of an item at a revision.
 pub(crate) fn value(head: &Head, body: &[u8]) -> Vec<u8> {
     let texts: usize = head.attributes.iter().map(|(name, value)| 8 + name.len() + value.len()).sum();
@@ -142,6 +151,17 @@ pub(crate) fn item(key: Key, bytes: &[u8]) -> Result<Item, Damaged> {
     })
 }
 
+/// When the item of a value expires.
+pub(crate) fn read_expires(bytes: &[u8]) -> Option<Millis> {
+    let mut rest = Rest(bytes);
+    let [_, flags] = rest.take::<2>().ok()?;
+    rest.number().ok()?;
+    if flags & HAS_DUE != 0 {
+        rest.number().ok()?;
+    }
+    if flags & HAS_EXPIRES == 0 { None } else { rest.number().ok() }
+}
+
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
@@ -188,6 +208,14 @@ mod tests {
     }
 
     #[test]
+    fn when_an_item_expires_stands_at_a_known_place() {
+        for (due_ms, expires_ms) in [(None, None), (Some(5), None), (None, Some(9)), (Some(5), Some(9))] {
+            assert_eq!(read_expires(&value(&Head { due_ms, expires_ms, ..head() }, b"{}")), expires_ms);
+        }
+        assert_eq!(read_expires(&[VERSION]), None);
+    }
+
+    #[test]
     fn a_damaged_value_is_refused() {
         let bytes = value(&Head { expires_ms: Some(9), ..head() }, b"");
         assert!(read_value(&bytes).is_ok());
@@ -208,6 +236,9 @@ mod tests {
         assert_eq!(read_index_key(&index).unwrap(), (77, item_key(&key).as_slice()));
         assert!(index_key(255, b"z") < index_key(256, b"a"));
         assert!(item_key(&Key::new("A", "z")) < item_key(&Key::new("A#", "a")), "a partition is one range");
+        let whole = range_of_partition(&item_key(&Key::new("A", "b"))).unwrap();
+        assert_eq!(Some(whole), range(&Query::prefix("A", "", 1)));
+        assert!(range_of_partition(b"no divider").is_none());
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The table in a folder of this machine, on a log-structured store: conditional transactions, durable when acknowledged.
 //!
 //! One thread writes. It takes all transactions that wait, checks each against the state that the earlier ones leave,
-//! and commits those that hold with one `fdatasync`. Reads see a snapshot between two such commits and run on tokio's
-//! blocking threads. One process at a time may have the folder open.
+//! and commits those that hold with one `fdatasync`. Reads see a snapshot between two such commits: of what was written or
+//! read lately at once, of anything else on tokio's blocking threads. One process at a time may have the folder open.
 //!
 //! A caller that stops waiting for [`Table::transact`] may still have its transaction written.
 
 mod codec;
 mod folder;
+mod lately;
 mod read;
 mod writer;
 
@@ -15,6 +16,7 @@ use crate::{OpenError, rules};
 use app::ports::{Clock, Item, Key, Page, Query, StoreError, Table, TransactError, Transaction};
 use async_trait::async_trait;
 use folder::Core;
+use lately::{Lately, Look};
 use model::Millis;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -33,15 +35,17 @@ pub struct Options {
     /// So many bytes wait in memory before they are written out in order; up to three times as many under heavy writing.
     /// Fixed when the folder is created.
     pub memtable_bytes: u64,
+    /// Memory for items written or read lately.
+    pub lately_bytes: usize,
     /// Most transactions in line; more wait their turn outside.
     pub queue_max: usize,
 }
 
 impl Options {
-    /// What suits one machine: 10 to 30 MB of memory.
+    /// What suits one machine: 10 to 40 MB of memory, by how much is written.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, cache_bytes: 8 << 20, memtable_bytes: 4 << 20, queue_max: 1_024 }
+        Self { clock, cache_bytes: 8 << 20, memtable_bytes: 4 << 20, lately_bytes: 8 << 20, queue_max: 1_024 }
     }
 }
 
@@ -59,6 +63,7 @@ pub struct Metrics {
 /// State that reads and the writer share.
 struct Shared {
     core: RwLock<Option<Core>>,
+    lately: Lately,
     clock: Arc<dyn Clock>,
     /// Set when a commit failed: memory and disk may differ, so nothing is answered any more.
     broken: AtomicBool,
@@ -87,6 +92,7 @@ impl Embedded {
         let core = folder::open(folder.as_ref(), &options)?;
         let shared = Arc::new(Shared {
             core: RwLock::new(Some(core.clone())),
+            lately: Lately::new(options.lately_bytes),
             clock: options.clock,
             broken: AtomicBool::new(false),
             commits: AtomicU64::new(0),
@@ -194,13 +200,35 @@ impl std::fmt::Debug for Embedded {
 #[async_trait]
 impl Table for Embedded {
     async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
-        let key = key.clone();
-        self.read(move |core, now| read::get(core, key, now)).await
+        if !rules::key_is_valid(key) {
+            return self.shared.read(|_, _| Ok(None));
+        }
+        let (key, stored) = (key.clone(), codec::item_key(key));
+        let number = match self.shared.lately.look(&stored) {
+            Look::Known(value) => return self.shared.read(|_, now| read::item(key, value, now)),
+            Look::Unknown(number) => number,
+        };
+        let shared = Arc::clone(&self.shared);
+        let read = move |core: &Core, now| {
+            let found = read::get(core, &stored);
+            if let Some(number) = number {
+                shared.lately.tell(&stored, number, found.as_ref().ok());
+            }
+            read::item(key, found?, now)
+        };
+        self.read(read).await
     }
 
     async fn query(&self, query: &Query) -> Result<Page, StoreError> {
+        let Some(range) = codec::range(query) else {
+            return self.shared.read(|_, _| Ok(Page { items: Vec::new(), next: None }));
+        };
+        let lately = |now| self.shared.lately.query(query, range.clone(), now).transpose();
+        if let Some(page) = self.shared.read(|_, now| lately(now))? {
+            return Ok(page);
+        }
         let query = query.clone();
-        self.read(move |core, now| read::query(core, &query, now)).await
+        self.read(move |core, now| read::query(core, &query, range, now)).await
     }
 
     async fn transact(&self, transaction: Transaction) -> Result<(), TransactError> {

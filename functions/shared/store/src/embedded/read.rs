@@ -1,11 +1,15 @@
-//! Reads, each on one snapshot: they see a transaction whole or not at all. They block; never call them on async threads.
+//! Reads, each on one snapshot: they see a transaction whole or not at all. Those of a [`Core`] block; never call them on
+//! async threads.
 
-use super::codec::{self, Damaged};
+use super::codec::{self, Damaged, Range};
 use super::folder::Core;
 use crate::rules;
 use app::ports::{Item, Key, Page, Query, StoreError};
-use fjall::{Guard, Readable};
+use fjall::{Guard, Readable, UserKey, UserValue};
 use model::Millis;
+
+/// A stored key and its value.
+pub(crate) type Stored = (UserKey, UserValue);
 
 fn failed(error: fjall::Error) -> StoreError {
     StoreError::Unavailable(error.to_string())
@@ -17,28 +21,31 @@ impl From<Damaged> for StoreError {
     }
 }
 
-pub(crate) fn get(core: &Core, key: Key, now: Millis) -> Result<Option<Item>, StoreError> {
-    if !rules::key_is_valid(&key) {
-        return Ok(None);
-    }
-    let Some(value) = core.db.snapshot().get(&core.items, codec::item_key(&key)).map_err(failed)? else { return Ok(None) };
+/// What is stored under a key.
+pub(crate) fn get(core: &Core, key: &[u8]) -> Result<Option<UserValue>, StoreError> {
+    core.db.snapshot().get(&core.items, key).map_err(failed)
+}
+
+/// The item of a key and of what is stored under it.
+pub(crate) fn item(key: Key, stored: Option<UserValue>, now: Millis) -> Result<Option<Item>, StoreError> {
+    let Some(value) = stored else { return Ok(None) };
     let item = codec::item(key, &value)?;
     Ok(if rules::expired(item.expires_ms, now) { None } else { Some(item) })
 }
 
-pub(crate) fn query(core: &Core, query: &Query, now: Millis) -> Result<Page, StoreError> {
-    let end = Page { items: Vec::new(), next: None };
-    let Some(range) = codec::range(query) else { return Ok(end) };
+pub(crate) fn query(core: &Core, query: &Query, range: Range, now: Millis) -> Result<Page, StoreError> {
+    let stored = |guard: Guard| guard.into_inner().map_err(failed);
     let found = core.db.snapshot().range(&core.items, range);
-    if query.backward { page(found.rev(), query, now) } else { page(found, query, now) }
+    if query.backward { page(found.rev().map(stored), query, now) } else { page(found.map(stored), query, now) }
 }
 
-fn page(found: impl Iterator<Item = Guard>, query: &Query, now: Millis) -> Result<Page, StoreError> {
+/// A page of what is stored in a range, in the order in which it is asked for.
+pub(crate) fn page(found: impl Iterator<Item = Result<Stored, StoreError>>, query: &Query, now: Millis) -> Result<Page, StoreError> {
     let mut items = Vec::new();
     let mut bytes = 0;
     let mut last = query.after.clone();
-    for guard in found {
-        let (key, value) = guard.into_inner().map_err(failed)?;
+    for stored in found {
+        let (key, value) = stored?;
         bytes += key.len() + value.len();
         // Expired items count as read, so that a page ends even where there is nothing else.
         let first = last == query.after;

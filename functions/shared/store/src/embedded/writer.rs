@@ -5,8 +5,8 @@ use super::Shared;
 use super::codec::{self, Head};
 use super::folder::Core;
 use crate::rules::{self, Facts, Seen, Tokens};
-use app::ports::{Item, StoreError, TransactError, Transaction, Write};
-use fjall::{Keyspace, PersistMode};
+use app::ports::{Condition, Item, StoreError, TransactError, Transaction, Write};
+use fjall::{Guard, Keyspace, PersistMode, UserValue};
 use model::Millis;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -47,7 +47,7 @@ pub(crate) struct Writer {
 }
 
 /// What an item will be after the round, with the bytes to store; none when it will not be there.
-type Staged = Option<(Head, Vec<u8>)>;
+type Staged = Option<(Head, UserValue)>;
 
 /// What a round will change. Maps, because the store below takes each key of a batch once.
 #[derive(Default)]
@@ -138,7 +138,8 @@ impl Writer {
         let mut found = Vec::with_capacity(transaction.writes.len());
         for (place, write) in transaction.writes.iter().enumerate() {
             let key = codec::item_key(write.key());
-            let stored = self.load(round, &key).map_err(|error| TransactError::Unavailable(error.to_string()))?;
+            let new = rules::conditions(write).contains(&Condition::Absent);
+            let stored = self.load(round, &key, new).map_err(|error| TransactError::Unavailable(error.to_string()))?;
             let visible = stored.as_ref().filter(|head| !rules::expired(head.expires_ms, now));
             let facts = visible.map(|head| Facts { revision: head.revision, attributes: &head.attributes });
             if !rules::hold(rules::conditions(write), facts.as_ref()) {
@@ -167,7 +168,7 @@ impl Writer {
         for guard in self.core.expires.range(codec::index_until(now)).take(limit.min(SWEEP_MAX)) {
             let entry = guard.key().map_err(failed)?.to_vec();
             let (at, key) = codec::read_index_key(&entry)?;
-            let stored = self.load(round, key)?;
+            let stored = self.load(round, key, false)?;
             if stored.as_ref().is_some_and(|head| head.expires_ms == Some(at)) {
                 round.delete(key.to_vec(), stored.as_ref());
                 swept += 1;
@@ -178,12 +179,31 @@ impl Writer {
         Ok(swept)
     }
 
-    fn load(&self, round: &Round, key: &[u8]) -> Result<Option<Head>, StoreError> {
+    /// The head of what is stored under a key; `new` when its writer expects nothing there.
+    fn load(&self, round: &Round, key: &[u8], new: bool) -> Result<Option<Head>, StoreError> {
         if let Some(staged) = round.items.get(key) {
             return Ok(staged.as_ref().map(|(head, _)| head.clone()));
         }
-        let value = self.core.items.get(key).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let value = match self.shared.lately.known(key) {
+            Some(value) => value,
+            None if new && self.begins_partition(key)? => None,
+            None => self.core.items.get(key).map_err(|error| StoreError::Unavailable(error.to_string()))?,
+        };
         Ok(value.map(|value| codec::read_value(&value).map(|(head, _)| head)).transpose()?)
+    }
+
+    /// Whether nothing at all is stored of a key's partition. Then it is known whole from its first item on.
+    fn begins_partition(&self, key: &[u8]) -> Result<bool, StoreError> {
+        if !self.shared.lately.is_to_be_probed(key) {
+            return Ok(false);
+        }
+        let Some(range) = codec::range_of_partition(key) else { return Ok(false) };
+        let found = self.core.items.range(range).next().map(Guard::key).transpose();
+        let empty = found.map_err(|error| StoreError::Unavailable(error.to_string()))?.is_none();
+        if empty {
+            self.shared.lately.is_empty(key);
+        }
+        Ok(empty)
     }
 
     fn commit(&self, round: Round) -> Result<(), String> {
@@ -191,9 +211,9 @@ impl Writer {
             return Ok(());
         }
         let mut batch = self.core.db.batch().durability(Some(PersistMode::SyncData));
-        for (key, staged) in round.items {
+        for (key, staged) in &round.items {
             match staged {
-                Some((_, value)) => batch.insert(&self.core.items, key, value),
+                Some((_, value)) => batch.insert(&self.core.items, key, value.clone()),
                 None => batch.remove(&self.core.items, key),
             }
         }
@@ -205,11 +225,14 @@ impl Writer {
         index(&self.core.due, round.due);
         index(&self.core.expires, round.expires);
         self.shared.batches.fetch_add(1, Ordering::Relaxed);
+        self.shared.lately.begin(round.items.keys());
         batch.commit().map_err(|error| {
             self.shared.broken.store(true, Ordering::Release);
             tracing::error!(%error, "a commit failed; the store answers nothing until the process is restarted");
             error.to_string()
-        })
+        })?;
+        self.shared.lately.end(round.items.into_iter().map(|(key, staged)| (key, staged.map(|(_, value)| value))));
+        Ok(())
     }
 
     fn count(&self, pending: &[Pending], committed: bool) {
@@ -226,7 +249,7 @@ impl Round {
     fn put(&mut self, key: Vec<u8>, stored: Option<&Head>, revision: u64, item: Item) {
         let head = Head { revision, due_ms: item.due_ms, expires_ms: item.expires_ms, attributes: item.attributes };
         self.index(&key, stored, head.due_ms, head.expires_ms);
-        let value = codec::value(&head, &item.body);
+        let value = codec::value(&head, &item.body).into();
         self.items.insert(key, Some((head, value)));
     }
 
