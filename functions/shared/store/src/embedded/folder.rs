@@ -12,8 +12,9 @@ use std::sync::Arc;
 const JOURNALS_BYTES_MAX: u64 = 64 << 20;
 /// Index entries are small, so their memtables are, too.
 const INDEX_MEMTABLE_BYTES: u64 = 1 << 20;
-/// One writes memory out and never merges, so that memory does not grow while the other merges.
-const WORKERS: usize = 2;
+/// One writes memory out and never merges, so that memory does not grow while another merges. While all others merge it
+/// asks without a pause whether one has ended, so there is one that takes what is asked for twice.
+const WORKERS: usize = 3;
 
 /// The open store. The last handle to be dropped closes it, and then gives the folder free.
 #[derive(Clone)]

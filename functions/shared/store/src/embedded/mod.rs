@@ -45,7 +45,7 @@ impl Options {
     /// What suits one machine: 10 to 40 MB of memory, by how much is written.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, cache_bytes: 8 << 20, memtable_bytes: 4 << 20, lately_bytes: 8 << 20, queue_max: 1_024 }
+        Self { clock, cache_bytes: 8 << 20, memtable_bytes: 8 << 20, lately_bytes: 8 << 20, queue_max: 1_024 }
     }
 }
 
