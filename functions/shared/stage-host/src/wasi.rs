@@ -4,7 +4,9 @@
 
 use crate::state::StepState;
 use bytes::Bytes;
+use rand_core::TryRng;
 use sha2::{Digest, Sha256};
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +16,7 @@ use tokio::io::AsyncWrite;
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{DynPollable, OutputStream, Pollable, StreamResult, subscribe};
-use wasmtime_wasi::{Deterministic, HostMonotonicClock, HostWallClock, WasiCtx};
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx};
 
 /// Most bytes of standard output and error together that are kept.
 const STDIO_BYTES_MAX: usize = 64 << 10;
@@ -153,8 +155,8 @@ pub(crate) fn closed_context(now_ms: u64, seed: u64, stdio: &Stdio, waited: &Wai
         .stderr(stdio.clone())
         .wall_clock(FixedWallClock(Duration::from_millis(now_ms)))
         .monotonic_clock(waited.clone())
-        .secure_random(Deterministic::new(random_bytes(seed, "secure")))
-        .insecure_random(Deterministic::new(random_bytes(seed, "insecure")))
+        .secure_random(Seeded::new(seed, "secure"))
+        .insecure_random(Seeded::new(seed, "insecure"))
         .insecure_random_seed(u128::from(seed))
         .max_random_size(RANDOM_BYTES_MAX)
         .allow_tcp(false)
@@ -163,10 +165,53 @@ pub(crate) fn closed_context(now_ms: u64, seed: u64, stdio: &Stdio, waited: &Wai
     builder.build()
 }
 
-/// Bytes that follow from the seed, and from which the seed does not follow.
-fn random_bytes(seed: u64, of: &str) -> Vec<u8> {
-    let block = |n: usize| Sha256::new().chain_update(of).chain_update(seed.to_le_bytes()).chain_update(n.to_le_bytes()).finalize();
-    (0..RANDOM_PERIOD_BYTES / 32).flat_map(block).collect()
+/// Bytes that follow from the seed, and from which the seed does not follow. Most components ask for none or a few, so they
+/// are made when they are asked for.
+struct Seeded {
+    seed: u64,
+    of: &'static str,
+    /// The beginning of the period, as far as it was needed.
+    made: Vec<u8>,
+    /// The place of the next byte in the period.
+    at: usize,
+}
+
+impl Seeded {
+    fn new(seed: u64, of: &'static str) -> Self {
+        Self { seed, of, made: Vec::new(), at: 0 }
+    }
+
+    fn next_byte(&mut self) -> u8 {
+        while self.made.len() <= self.at {
+            let block = (self.made.len() / Sha256::output_size()) as u64;
+            let hash = Sha256::new().chain_update(self.of).chain_update(self.seed.to_le_bytes());
+            self.made.extend_from_slice(&hash.chain_update(block.to_le_bytes()).finalize());
+        }
+        let byte = self.made.get(self.at).copied().unwrap_or_default();
+        self.at = (self.at + 1) % RANDOM_PERIOD_BYTES;
+        byte
+    }
+
+    fn next_bytes<const N: usize>(&mut self) -> [u8; N] {
+        std::array::from_fn(|_| self.next_byte())
+    }
+}
+
+impl TryRng for Seeded {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(u32::from_be_bytes(self.next_bytes()))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(u64::from_be_bytes(self.next_bytes()))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        bytes.fill_with(|| self.next_byte());
+        Ok(())
+    }
 }
 
 /// Adds WASI to a linker, with waiting replaced by a clock that jumps: a component that wants time to pass returns `running`.
@@ -205,11 +250,37 @@ mod tests {
         assert_eq!(stdio.last_line(), "the message");
     }
 
+    fn random_bytes(seed: u64, of: &'static str, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        Seeded::new(seed, of).try_fill_bytes(&mut bytes).unwrap();
+        bytes
+    }
+
     #[test]
     fn random_bytes_follow_from_the_seed() {
-        assert_eq!(random_bytes(7, "a"), random_bytes(7, "a"));
-        assert_ne!(random_bytes(7, "a"), random_bytes(8, "a"));
-        assert_ne!(random_bytes(7, "a"), random_bytes(7, "b"));
-        assert_eq!(random_bytes(7, "a").len(), RANDOM_PERIOD_BYTES);
+        assert_eq!(random_bytes(7, "a", 100), random_bytes(7, "a", 100));
+        assert_ne!(random_bytes(7, "a", 100), random_bytes(8, "a", 100));
+        assert_ne!(random_bytes(7, "a", 100), random_bytes(7, "b", 100));
+    }
+
+    /// A step that is repeated after an update must see the bytes it saw before: these never change.
+    #[test]
+    fn random_bytes_stay_what_they_are() {
+        let two = random_bytes(7, "secure", 2 * RANDOM_PERIOD_BYTES);
+        assert_eq!(two[..RANDOM_PERIOD_BYTES], two[RANDOM_PERIOD_BYTES..], "they repeat");
+        assert_eq!(
+            hex::encode(Sha256::digest(&two[..RANDOM_PERIOD_BYTES])),
+            "d288373370bbd71caf9d573bc8dbe77c63d99080511584280b5d28bd48bfb140"
+        );
+        let block = Sha256::new().chain_update("secure").chain_update(7_u64.to_le_bytes()).chain_update(1_u64.to_le_bytes()).finalize();
+        assert_eq!(two[32..64], block[..]);
+    }
+
+    #[test]
+    fn numbers_are_made_of_the_same_bytes() {
+        let (bytes, mut random) = (random_bytes(7, "a", 12), Seeded::new(7, "a"));
+        assert_eq!(random.try_next_u32().unwrap().to_be_bytes(), bytes[..4]);
+        assert_eq!(random.try_next_u64().unwrap().to_be_bytes(), bytes[4..]);
+        assert_eq!(random.made.len(), 32, "no more is made than is asked for");
     }
 }
