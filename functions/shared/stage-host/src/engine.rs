@@ -77,6 +77,8 @@ struct Shared {
 struct Running {
     steps: usize,
     stop: bool,
+    /// The thread waits to be woken; while it ticks it looks by itself.
+    idle: bool,
 }
 
 /// Keeps the ticker awake.
@@ -90,17 +92,21 @@ impl Shared {
 }
 
 impl Ticker {
-    pub(crate) fn start(engine: &Engine) -> Result<Self, HostError> {
-        let shared = Arc::new(Shared { running: Mutex::new(Running { steps: 0, stop: false }), woken: Condvar::new() });
-        let (of_thread, engine) = (Arc::clone(&shared), engine.weak());
-        let spawned = std::thread::Builder::new().name("stage-epoch".into()).spawn(move || tick(&of_thread, &engine));
+    pub(crate) fn start<'e>(engines: impl Iterator<Item = &'e Engine>) -> Result<Self, HostError> {
+        let shared = Arc::new(Shared { running: Mutex::new(Running { steps: 0, stop: false, idle: false }), woken: Condvar::new() });
+        let (of_thread, engines) = (Arc::clone(&shared), engines.map(Engine::weak).collect::<Vec<_>>());
+        let spawned = std::thread::Builder::new().name("stage-epoch".into()).spawn(move || tick(&of_thread, &engines));
         spawned.map_err(|e| HostError::Engine(format!("no thread for the epoch: {e}")))?;
         Ok(Self { shared })
     }
 
     pub(crate) fn ticking(&self) -> Ticking {
-        self.shared.lock().steps += 1;
-        self.shared.woken.notify_one();
+        let mut running = self.shared.lock();
+        running.steps += 1;
+        if running.idle {
+            self.shared.woken.notify_one();
+        }
+        drop(running);
         Ticking(Arc::clone(&self.shared))
     }
 }
@@ -119,16 +125,20 @@ impl Drop for Ticking {
     }
 }
 
-fn tick(shared: &Shared, engine: &EngineWeak) {
+fn tick(shared: &Shared, engines: &[EngineWeak]) {
     loop {
-        let idle = shared.woken.wait_while(shared.lock(), |r| r.steps == 0 && !r.stop);
-        let stop = idle.unwrap_or_else(PoisonError::into_inner).stop;
-        let Some(engine) = engine.upgrade() else { return };
+        let woken = shared.woken.wait_while(shared.lock(), |running| {
+            running.idle = running.steps == 0 && !running.stop;
+            running.idle
+        });
+        let stop = woken.unwrap_or_else(PoisonError::into_inner).stop;
         if stop {
             return;
         }
         std::thread::sleep(Duration::from_millis(TICK_MS));
-        engine.increment_epoch();
+        for engine in engines.iter().filter_map(EngineWeak::upgrade) {
+            engine.increment_epoch();
+        }
     }
 }
 

@@ -1,17 +1,14 @@
 //! [`WasmHost`]: the `StageHost` that runs components.
 
-use crate::engine::{Ticker, engine_config};
-use crate::imports;
-use crate::library::Library;
+use crate::engine::Ticker;
 use crate::run::{self, Quiet};
+use crate::seats::Seats;
 use app::ports::{StageHost, StepCall, StepFault, StepReport};
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use wasmtime::Engine;
-use wasmtime::component::Linker;
 
 /// Components kept in memory when nothing else is said.
 const KEPT_MAX: usize = 32;
@@ -46,8 +43,7 @@ pub enum HostError {
 
 /// Runs steps of precompiled components. One a process is enough; steps run concurrently and share nothing.
 pub struct WasmHost {
-    pub(crate) engine: Engine,
-    pub(crate) library: Library,
+    pub(crate) seats: Seats,
     pub(crate) ticker: Ticker,
     validated: Validated,
 }
@@ -83,13 +79,9 @@ impl WasmHost {
     /// # Errors
     /// [`HostError::Engine`] when the settings do not work here.
     pub fn new(options: HostOptions) -> Result<Arc<Self>, HostError> {
-        let wrong = |e: wasmtime::Error| HostError::Engine(format!("{e:#}"));
-        let engine = Engine::new(&engine_config()?).map_err(wrong)?;
-        let mut linker = Linker::new(&engine);
-        imports::add_to_linker(&mut linker).map_err(wrong)?;
-        let library = Library::new(options.components, options.components_max, engine.clone(), linker);
-        let ticker = Ticker::start(&engine)?;
-        Ok(Arc::new(Self { engine, library, ticker, validated: Validated::default() }))
+        let seats = Seats::new(&options)?;
+        let ticker = Ticker::start(seats.engines())?;
+        Ok(Arc::new(Self { seats, ticker, validated: Validated::default() }))
     }
 
     /// Calls `lifecycle.describe` with every import denying, at a clock and with random bytes that follow from the seed: what

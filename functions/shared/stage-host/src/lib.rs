@@ -44,6 +44,7 @@ mod names;
 mod outcome;
 mod plan;
 mod run;
+mod seats;
 mod session;
 mod state;
 mod strict;

@@ -4,7 +4,7 @@ use model::component::StepLimits;
 use wasmtime::ResourceLimiter;
 
 /// Most elements of one table; a large Go component declares 22,169.
-const TABLE_ELEMENTS_MAX: usize = 32_768;
+pub(crate) const TABLE_ELEMENTS_MAX: usize = 32_768;
 /// Most instances of core modules in one component.
 const INSTANCES_MAX: usize = 200;
 /// Most tables in one component.

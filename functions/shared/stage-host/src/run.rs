@@ -15,7 +15,7 @@ use crate::state::StepState;
 use app::ports::{Export, StepCall, StepFault, StepReport};
 use model::component::{Part, StepLimits};
 use std::time::{Duration, Instant};
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Engine, Store, UpdateDeadline};
 
 /// What a component may hand over in one call of an import, and at its end.
 const HOSTCALL_BYTES_MAX: usize = 4 << 20;
@@ -39,8 +39,8 @@ pub(crate) enum Quiet<'p> {
     Validate(&'p str),
 }
 
-fn store(host: &WasmHost, limits: &StepLimits, state: StepState) -> Store<StepState> {
-    let mut store = Store::new(&host.engine, state);
+fn store(engine: &Engine, limits: &StepLimits, state: StepState) -> Store<StepState> {
+    let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
     store.set_max_component_handles(HANDLES_MAX);
@@ -83,14 +83,17 @@ pub(crate) async fn step(host: &WasmHost, call: StepCall) -> Result<StepReport, 
     if !call.journal.is_current() {
         return Err(StepFault::Fenced);
     }
-    let loaded = host.library.get(&call.cwasm_sha256).await?;
-    exported(&loaded, &call.export)?;
+    let seat = host.seats.take(&call.cwasm_sha256).await?;
+    exported(&seat.loaded, &call.export)?;
     let (input, limits, export) = (step_input(&call), call.limits, call.export.clone());
     let state = StepState::new(&limits, call.now_ms, call.seed, Some(Session::new(call)));
-    let mut store = store(host, &limits, state);
-    let answer = within(host, &mut store, async |store| called(&loaded, store, &input, &export).await).await;
+    let mut store = store(seat.engine, &limits, state);
+    let answer = within(host, &mut store, async |store| called(&seat.loaded, store, &input, &export).await).await;
     let answer = answer.map_err(|fault| if matches!(export, Export::Plan(_)) { plan::refused(fault) } else { fault })?;
-    report(store.into_data(), answer).await
+    let state = store.into_data();
+    // The instance is gone.
+    drop(seat);
+    report(state, answer).await
 }
 
 /// Whether the component has the export at all.
@@ -158,15 +161,15 @@ pub(crate) async fn quiet(
     seed: u64,
     what: Quiet<'_>,
 ) -> Result<(String, Vec<(String, String)>), StepFault> {
-    let loaded = host.library.get(cwasm_sha256).await?;
+    let seat = host.seats.take(cwasm_sha256).await?;
     let step_ms_max = match what {
         Quiet::Describe => DESCRIBE_MS_MAX,
         Quiet::Validate(_) => VALIDATE_MS_MAX,
     };
     let limits = StepLimits { step_ms_max, memory_bytes_max: QUIET_MEMORY_BYTES_MAX, ..StepLimits::default() };
-    let mut store = store(host, &limits, StepState::new(&limits, seed, seed, None));
+    let mut store = store(seat.engine, &limits, StepState::new(&limits, seed, seed, None));
     within(host, &mut store, async |store| {
-        let (_, guest) = instantiate(&loaded, store).await?;
+        let (_, guest) = instantiate(&seat.loaded, store).await?;
         match what {
             Quiet::Describe => guest.call_describe(&mut *store).await.map(|text| (text, Vec::new())),
             Quiet::Validate(params) => {
