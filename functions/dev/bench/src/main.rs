@@ -22,6 +22,10 @@ use error::Result;
 use serde_json::{Map, Value, json};
 use std::process::ExitCode;
 
+/// As `waybill` has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     boot::install_crypto();
     match arguments::parse(std::env::args_os().skip(1)).and_then(run) {
