@@ -130,17 +130,13 @@ impl<'de> Visitor<'de> for Reader {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut row: A) -> Result<Long, A::Error> {
-        let mut place = 0;
-        let mut short = || {
-            place += 1;
-            A::Error::invalid_length(place - 1, &"attempt, seq, status, start, end, generation")
-        };
-        let attempt = row.next_element()?.ok_or_else(&mut short)?;
-        let seq = row.next_element()?.ok_or_else(&mut short)?;
-        let status = row.next_element()?.ok_or_else(&mut short)?;
-        let started_ms = row.next_element()?.ok_or_else(&mut short)?;
-        let ended_ms = row.next_element()?.ok_or_else(&mut short)?;
-        let generation = row.next_element()?.ok_or_else(&mut short)?;
+        let short = |read| move || A::Error::invalid_length(read, &"attempt, seq, status, start, end, generation");
+        let attempt = row.next_element()?.ok_or_else(short(0))?;
+        let seq = row.next_element()?.ok_or_else(short(1))?;
+        let status = row.next_element()?.ok_or_else(short(2))?;
+        let started_ms = row.next_element()?.ok_or_else(short(3))?;
+        let ended_ms = row.next_element()?.ok_or_else(short(4))?;
+        let generation = row.next_element()?.ok_or_else(short(5))?;
         let done = Done { status, started_ms, ended_ms, reason: None, generation };
         Ok(Long(StageRun { attempt, seq, state: RunState::Done(done), skip: None }))
     }
@@ -192,7 +188,7 @@ mod tests {
     #[test]
     fn a_row_that_is_too_short_is_refused() {
         let short = serde_json::from_value::<Runs>(json!([[1, 2, "SUCCEEDED"]])).unwrap_err().to_string();
-        assert!(short.contains("attempt, seq, status"), "{short}");
+        assert!(short.contains("invalid length 3, expected attempt, seq, status"), "{short}");
         assert!(serde_json::from_value::<Runs>(json!([7])).unwrap_err().to_string().contains("a stage run"));
     }
 
@@ -205,5 +201,6 @@ mod tests {
         assert_ne!(one, other);
         assert_eq!((one.get(1).unwrap().attempt, one.len(), one.is_empty()), (1, 2, false));
         assert_ne!(one, Runs::fresh(3));
+        assert!(Runs::fresh(0).is_empty());
     }
 }
