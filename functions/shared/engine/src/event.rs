@@ -222,3 +222,17 @@ impl Refusal {
         Self { code, message: message.into() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asked_and_why_is_data_of_the_reason() {
+        let person = Cancel::person("alice", "lunch");
+        assert_eq!((person.code(), person.data()), (ReasonCode::CanceledByUser, json!({"by": "alice", "reason": "lunch"})));
+        let parent = Cancel { parent: Some(ExecutionId::parse("x0").unwrap()), ..person };
+        let data = json!({"by": "alice", "reason": "lunch", "parent": "x0"});
+        assert_eq!((parent.code(), parent.data()), (ReasonCode::CanceledByParent, data));
+    }
+}

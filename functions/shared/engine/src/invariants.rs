@@ -103,9 +103,9 @@ fn children(after: &Execution) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Outcome;
     use crate::on::testing::{begun, execution, node, reason, step, stepping, with_nodes};
-    use crate::state::{Done, Ending};
+    use crate::state::{Done, Ending, Pause};
+    use crate::{Cancel, Outcome};
 
     // Rule 2.2: Every status but RUNNING and SUCCEEDED says why
     // Rule 2.2: A complete stage or execution does not change within its generation
@@ -126,7 +126,7 @@ mod tests {
         assert!(broken(&|e| e.runs[0].attempt = 0).contains("earlier step"));
         assert!(broken(&|e| e.ended_ms = Some(1)).contains("no end"));
         assert!(broken(&|e| e.ending = Some(Ending { status: Status::Canceled, reason: None })).contains("goes on although"));
-        let ended = crate::on::testing::apply(&before, &crate::Event::Cancel(crate::Cancel::person("a", "")));
+        let ended = crate::on::testing::apply(&before, &crate::Event::Cancel(Cancel::person("a", "")));
         assert!(check(&ended, &begun(&execution(&[&[], &[0]]))).unwrap_err().contains("CANCELED"));
     }
 
@@ -142,5 +142,89 @@ mod tests {
         let mut late = after.clone();
         late.runs[2].state = unfolded.runs[2].state.clone();
         assert!(check(&before, &late).unwrap_err().contains("parent was not waiting"));
+    }
+
+    fn refused(before: &Execution, after: &Execution, why: &str) {
+        let what = check(before, after).unwrap_err();
+        assert!(what.contains(why), "{what}: expected {why}");
+    }
+
+    #[test]
+    fn stages_neither_go_nor_come_by_themselves() {
+        let before = stepping(&execution(&[&[], &[0]]));
+        let mut fewer = before.clone();
+        fewer.graph = execution(&[&[]]).graph;
+        fewer.runs.truncate(1);
+        refused(&before, &fewer, "number");
+        let mut more = before.clone();
+        more.runs.grow(1);
+        refused(&before, &more, "number");
+    }
+
+    #[test]
+    fn nothing_starts_while_it_ends_or_is_held() {
+        let after = begun(&execution(&[&[], &[]]));
+        let mut before = after.clone();
+        before.runs[1].state = RunState::NotStarted;
+        assert_eq!(check(&before, &after), Ok(()));
+        let change = |change: &dyn Fn(&mut Execution)| {
+            let mut before = before.clone();
+            change(&mut before);
+            before
+        };
+        let ending = change(&|e| e.ending = Some(Ending { status: Status::Canceled, reason: None }));
+        refused(&ending, &after, "was ending");
+        refused(&change(&|e| e.cancel = Some(Cancel::person("a", ""))), &after, "was ending");
+        let held = Some(Pause { by: "a".to_owned(), reason: String::new(), at_ms: 1, under_way: vec![] });
+        let before = change(&|e| e.paused.clone_from(&held));
+        assert_eq!(check(&before, &after), Ok(()), "it was let go in between");
+        refused(&before, &Execution { paused: held, ..after }, "was paused");
+    }
+
+    /// A stage that waits for a part, and another stage.
+    fn with_a_part() -> Execution {
+        let plans = with_nodes(execution(&[&[], &[]]), |node| node.plans = node.ref_id.as_str() == "0");
+        step(&stepping(&plans), 0, Outcome::Planned(vec![node("part", &[])]))
+    }
+
+    #[test]
+    fn a_part_starts_only_while_its_stage_waits_for_it() {
+        let after = with_a_part();
+        let with = |change: &dyn Fn(&mut Execution)| {
+            let (mut before, mut after) = (after.clone(), after.clone());
+            before.runs[2].state = RunState::NotStarted;
+            change(&mut before);
+            change(&mut after);
+            (before, after)
+        };
+        let (before, after) = with(&|_| {});
+        assert_eq!(check(&before, &after), Ok(()));
+        let (before, after) = with(&|e| e.runs[0].attempt = 2);
+        refused(&before, &after, "not waiting for it");
+        let (before, after) = with(&|e| e.runs[0].state = e.runs[1].state.clone());
+        refused(&before, &after, "not waiting for it");
+    }
+
+    #[test]
+    fn a_stage_never_waits_for_parts_that_rest() {
+        let before = with_a_part();
+        let mut after = before.clone();
+        after.runs[2].state = RunState::NotStarted;
+        refused(&before, &after, "none is live");
+        after.status = Status::Paused;
+        after.reason = Some(reason());
+        after.paused = Some(Pause { by: "a".to_owned(), reason: String::new(), at_ms: 1, under_way: vec![] });
+        assert_eq!(check(&before, &after), Ok(()), "a part may wait for the resume");
+    }
+
+    // Rule 2.2: Every status but RUNNING and SUCCEEDED says why
+    #[test]
+    fn one_that_waits_for_a_slot_says_so() {
+        let before = execution(&[&[]]);
+        let mut after = before.clone();
+        after.queued = true;
+        refused(&before, &after, "without a reason");
+        after.reason = Some(reason());
+        assert_eq!(check(&before, &after), Ok(()));
     }
 }

@@ -64,3 +64,16 @@ pub fn decide(execution: &Execution, event: &Event, now: Millis) -> Result<Decis
     debug_assert_eq!(invariants::check(execution, &next), Ok(()), "after {event:?}");
     Ok(Decision { execution: next, changed })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::on::testing::execution;
+
+    #[test]
+    fn a_decision_says_whether_anything_changed() {
+        let begun = decide(&execution(&[&[]]), &Event::Begin, 1_000).unwrap();
+        assert!(begun.changed);
+        assert!(!decide(&begun.execution, &Event::Begin, 1_000).unwrap().changed, "a repeat");
+    }
+}

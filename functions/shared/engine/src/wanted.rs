@@ -119,3 +119,80 @@ pub fn wake_at(execution: &Execution) -> Option<Millis> {
         .flatten()
         .min()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::on::testing::{TIMEOUT_MS, apply, begun, execution, reason, step, stepping, with_nodes};
+    use crate::{Cancel, Event, Limits, Outcome, Verdict, decide};
+
+    fn by() -> Cancel {
+        Cancel::person("alice", "")
+    }
+
+    /// Each execution, and the first instant at which a tick moves it.
+    fn waiting() -> Vec<(&'static str, Execution, Option<Millis>)> {
+        let at = stepping(&execution(&[&[]]));
+        let ask = |until_ms| Outcome::Suspended { signals: vec!["go".to_owned()], until_ms, reason: reason() };
+        let failed = step(&at, 0, Outcome::Failed { reason: reason(), retryable: true, retry_after_ms: Some(9_000) });
+        let back_off = wake_at(&failed);
+        let hold = Verdict::Hold { until_ms: 7_000, delay: false, reason: reason() };
+        let undoes = step(&stepping(&with_nodes(execution(&[&[]]), |node| node.compensates = true)), 0, ask(Some(50_000)));
+        let undone = step(&apply(&undoes, &Event::Cancel(by())), 0, ask(None));
+        let fresh = execution(&[&[]]);
+        vec![
+            ("fresh", fresh.clone(), None),
+            ("to begin by then", Execution { start_by_ms: Some(5_000), ..fresh.clone() }, Some(5_001)),
+            (
+                "to begin by then, with a slot",
+                Execution { start_by_ms: Some(5_000), queued: true, reason: Some(reason()), ..fresh },
+                Some(5_001),
+            ),
+            ("window", apply(&begun(&execution(&[&[]])), &Event::Resolved { run: 0, attempt: 1, verdict: hold }), Some(7_000)),
+            ("poll", step(&at, 0, Outcome::Running { poll_after_ms: 5_000 }), Some(6_000)),
+            ("instant", step(&at, 0, ask(Some(8_000))), Some(8_000)),
+            ("signal", step(&at, 0, ask(None)), Some(1_000 + TIMEOUT_MS)),
+            ("repetition", failed, back_off),
+            ("step", at.clone(), Some(1_000 + TIMEOUT_MS)),
+            ("stop", undone, Some(1_000 + Limits::default().stop_ms_max)),
+            ("held", apply(&step(&at, 0, ask(Some(8_000))), &Event::Pause(by())), None),
+        ]
+    }
+
+    // Rule 2.3: Nothing has to be pushed: what is to be done next follows from the stored execution
+    #[test]
+    fn a_tick_moves_what_is_due_from_its_instant_on() {
+        for (what, at, due) in waiting() {
+            let due = due.unwrap_or(9 * TIMEOUT_MS);
+            assert!(!is_due(&at, due - 1), "{what} too early");
+            assert_eq!(decide(&at, &Event::Tick, due - 1).unwrap().execution, at, "{what} too early");
+            if due < 9 * TIMEOUT_MS {
+                assert!(is_due(&at, due) && is_due(&at, due + 1), "{what} in time");
+                assert!(decide(&at, &Event::Tick, due).unwrap().changed, "{what} in time");
+            }
+        }
+    }
+
+    #[test]
+    fn what_waits_for_time_alone_is_looked_at_again_then() {
+        for (what, at, due) in waiting() {
+            match what {
+                "fresh" | "to begin by then" => assert_eq!(wake_at(&at), Some(at.created_ms), "{what}: at once"),
+                "step" => assert_eq!(wake_at(&at), Some(1_000), "the step is to be made now"),
+                _ => assert_eq!(wake_at(&at), due, "{what}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_knows_by_when_it_must_be_done() {
+        let deadline = |execution: &Execution| match wanted(execution).as_slice() {
+            [Effect::Step { deadline_ms, .. }] => *deadline_ms,
+            other => panic!("{other:?}"),
+        };
+        let at = stepping(&with_nodes(execution(&[&[]]), |node| node.compensates = true));
+        assert_eq!(deadline(&at), Some(1_000 + TIMEOUT_MS));
+        let undone = decide(&at, &Event::Cancel(by()), 6_000).unwrap().execution;
+        assert_eq!(deadline(&undone), Some(6_000 + Limits::default().stop_ms_max), "what is stopped has its own time");
+    }
+}
