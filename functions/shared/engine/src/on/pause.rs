@@ -29,8 +29,8 @@ fn is_step(live: &Live) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::on::testing::{TIMEOUT_MS, apply, execution, reason, statuses, step, stepping, with_nodes};
-    use crate::{Cancel, Event, Outcome, decide, wake_at, wanted};
+    use crate::on::testing::{TIMEOUT_MS, apply, begun, execution, reason, statuses, step, stepping, with_nodes};
+    use crate::{Cancel, Effect, Event, Outcome, Verdict, decide, wake_at, wanted};
     use model::reason::ReasonCode;
     use model::status::Status;
 
@@ -48,6 +48,7 @@ mod tests {
         assert_eq!(held.status, Status::Paused);
         assert!(held.reason.as_ref().unwrap().is(ReasonCode::PausedByUser));
         assert_eq!(wanted(&held).len(), 1, "the step under way");
+        assert_eq!(held.status_of(0), Status::Running, "it is not paused yet");
         let done = at(&held, &Event::Stepped { run: 0, attempt: 1, seq: 0, retry: 0, outcome: Outcome::Succeeded }, 3_000);
         assert_eq!(statuses(&done), [Status::Succeeded, Status::NotStarted]);
         assert_eq!((wanted(&done), wake_at(&done)), (vec![], None));
@@ -128,5 +129,34 @@ mod tests {
         assert_eq!(code(&held, &Event::Pause(by())), "execution-paused");
         let ended = apply(&running, &Event::Cancel(by()));
         assert_eq!((code(&ended, &Event::Pause(by())), code(&ended, &Event::Resume)), ("execution-ended", "execution-ended"));
+    }
+
+    // Rule 2.10: Pause: what is under way is finished, nothing else begins; resume goes on
+    #[test]
+    fn one_whose_last_step_ends_while_it_is_held_is_over() {
+        let held = at(&stepping(&execution(&[&[]])), &Event::Pause(by()), 2_000);
+        let done = at(&held, &Event::Stepped { run: 0, attempt: 1, seq: 0, retry: 0, outcome: Outcome::Succeeded }, 3_000);
+        assert_eq!((done.status, done.ended_ms, done.paused), (Status::Succeeded, Some(3_000), None), "nobody has to resume it for that");
+    }
+
+    #[test]
+    fn what_was_being_resolved_makes_its_first_step_after_the_resume() {
+        let held = at(&begun(&execution(&[&[]])), &Event::Pause(by()), 2_000);
+        let answered = at(&held, &Event::Resolved { run: 0, attempt: 1, verdict: Verdict::Run }, 3_000);
+        assert_eq!((wanted(&answered), wake_at(&answered), answered.status_of(0)), (vec![], None, Status::Paused));
+        let on = at(&answered, &Event::Resume, 9_000);
+        assert!(matches!(wanted(&on).as_slice(), [Effect::Step { deadline_ms, .. }] if *deadline_ms == Some(9_000 + TIMEOUT_MS)));
+    }
+
+    // Rule 2.6: Paused time is not counted
+    #[test]
+    fn a_stage_that_starts_after_a_pause_has_all_its_time() {
+        let two = step(&stepping(&execution(&[&[], &[]])), 0, Outcome::Running { poll_after_ms: 5_000 });
+        let on = at(&at(&two, &Event::Pause(by()), 2_000), &Event::Resume, 5_000);
+        let done = at(&on, &Event::Stepped { run: 1, attempt: 1, seq: 0, retry: 0, outcome: Outcome::Succeeded }, 5_000);
+        let again =
+            at(&at(&done, &Event::Restart { run: 1 }, 6_000), &Event::Resolved { run: 1, attempt: 2, verdict: Verdict::Run }, 7_000);
+        let deadline = |run: usize| again.deadline_ms(again.run(run).unwrap().live().unwrap());
+        assert_eq!((deadline(0), deadline(1)), (Some(1_000 + TIMEOUT_MS + 3_000), Some(7_000 + TIMEOUT_MS)));
     }
 }

@@ -52,8 +52,8 @@ pub(crate) fn failed(execution: &mut Execution, run: usize, part: Part, reason: 
 #[cfg(test)]
 mod tests {
     use crate::on::testing::{TIMEOUT_MS, apply, choose, execution, node, reason, resolved, statuses, step, stepping, with_nodes};
-    use crate::{Call, Cancel, Effect, Event, Execution, Outcome, decide, wanted};
-    use Status::{Canceled, FailedContinue, NotStarted, Running, Stopped, Succeeded, Terminal};
+    use crate::{Call, Cancel, Effect, Event, Execution, Node, Outcome, decide, wanted};
+    use Status::{Canceled, FailedContinue, NotStarted, Running, Skipped, Stopped, Succeeded, Terminal};
     use model::component::Part;
     use model::pipeline::FailureChoice;
     use model::reason::ReasonCode;
@@ -199,5 +199,102 @@ mod tests {
         assert_eq!(statuses(&at), [Running, NotStarted, Terminal, Running]);
         let at = child(&at, 3, Outcome::Succeeded);
         assert_eq!(call(&at), Some(Call::Step));
+    }
+
+    #[test]
+    fn each_call_and_each_wait_for_parts_is_a_step_of_its_own() {
+        let seq = |execution: &Execution| execution.run(0).unwrap().seq;
+        let at = planning(FailureChoice::Halt);
+        assert_eq!(seq(&at), 0, "the plan before");
+        let at = plan(&at, &[&[]]);
+        assert_eq!(seq(&at), 1, "its parts");
+        let at = child(&at, 2, Outcome::Succeeded);
+        assert_eq!(seq(&at), 2, "its own");
+        let at = step(&at, 0, Outcome::Succeeded);
+        assert_eq!(seq(&at), 3, "the plan after");
+        let at = plan(&at, &[&[]]);
+        assert_eq!(seq(&at), 4, "its parts after");
+    }
+
+    fn skip(run: usize) -> Event {
+        Event::Skip { run, by: Cancel::person("alice", "") }
+    }
+
+    fn skippable(name: &str, requisites: &[usize]) -> Node {
+        Node { may_skip: true, ..node(name, requisites) }
+    }
+
+    // Rule 2.3: SKIPPED and FAILED_CONTINUE let what follows start
+    #[test]
+    fn parts_that_are_left_out_let_the_next_part_start_at_once() {
+        let nodes = vec![node("a", &[]), skippable("b", &[0]), skippable("c", &[1]), node("d", &[2])];
+        let at = step(&planning(FailureChoice::Halt), 0, Outcome::Planned(nodes));
+        let at = child(&apply(&apply(&at, &skip(3)), &skip(4)), 2, Outcome::Succeeded);
+        assert_eq!(statuses(&at)[2..], [Succeeded, Skipped, Skipped, Running]);
+        assert_eq!(call(&child(&at, 5, Outcome::Succeeded)), Some(Call::Step));
+    }
+
+    #[test]
+    fn a_stage_whose_parts_are_all_left_out_goes_on() {
+        let nodes = vec![skippable("a", &[]), skippable("b", &[0])];
+        let at = step(&planning(FailureChoice::Halt), 0, Outcome::Planned(nodes));
+        let at = apply(&apply(&at, &skip(3)), &skip(2));
+        assert_eq!((statuses(&at), call(&at)), (vec![Running, NotStarted, Skipped, Skipped], Some(Call::Step)));
+    }
+
+    fn pause() -> Event {
+        Event::Pause(Cancel::person("alice", ""))
+    }
+
+    // Rule 2.10: Pause: what is under way is finished, nothing else begins; resume goes on
+    #[test]
+    fn what_is_planned_while_it_is_held_starts_after_the_resume() {
+        let at = plan(&apply(&planning(FailureChoice::Halt), &pause()), &[&[], &[0]]);
+        assert_eq!((statuses(&at), wanted(&at)), (vec![Running, NotStarted, NotStarted, NotStarted], vec![]));
+        let at = apply(&at, &Event::Resume);
+        assert_eq!(statuses(&at), [Running, NotStarted, Running, NotStarted]);
+        let held = apply(&resolved(&at, 2), &pause());
+        let at = step(&held, 2, Outcome::Succeeded);
+        assert_eq!((statuses(&at)[2..].to_vec(), call(&at)), (vec![Succeeded, NotStarted], None), "nor does the part after the last one");
+        assert_eq!(statuses(&apply(&at, &Event::Resume))[2..], [Succeeded, Running]);
+    }
+
+    // Rule 2.10: Cancel: a paused execution goes on first
+    #[test]
+    fn what_was_planned_while_it_was_held_never_starts_when_the_stage_is_stopped() {
+        let two = with_nodes(execution(&[&[], &[0]]), |node| (node.plans, node.may_skip) = (node.ref_id.as_str() == "0", true));
+        let held = plan(&apply(&stepping(&two), &pause()), &[&[], &[0]]);
+        let canceled = apply(&held, &Event::Cancel(Cancel::person("alice", "")));
+        assert_eq!((statuses(&canceled), canceled.status), (vec![Canceled, NotStarted, NotStarted, NotStarted], Canceled));
+        let skipped = apply(&held, &skip(0));
+        assert_eq!((statuses(&skipped), skipped.status), (vec![Skipped, NotStarted, NotStarted, NotStarted], Status::Paused));
+        assert_eq!(statuses(&apply(&skipped, &Event::Resume)), [Skipped, Running, NotStarted, NotStarted]);
+    }
+
+    // Rule 2.6: A stage's time bounds its parts
+    #[test]
+    fn out_of_time_no_further_part_starts_whatever_the_last_one_comes_to() {
+        let undoes = Node { compensates: true, ..skippable("a", &[]) };
+        let at = step(&planning(FailureChoice::Halt), 0, Outcome::Planned(vec![undoes, node("b", &[0])]));
+        let now = 1_000 + TIMEOUT_MS;
+        let skipped = decide(&resolved(&at, 2), &skip(2), now - 1).unwrap().execution;
+        let late = decide(&skipped, &Event::Tick, now).unwrap().execution;
+        assert_eq!(statuses(&late), [Running, NotStarted, Running, NotStarted], "the part is still undoing what it began");
+        let at = step(&late, 2, Outcome::Succeeded);
+        assert_eq!((statuses(&at)[2..].to_vec(), call(&at)), (vec![Skipped, NotStarted], Some(Call::Plan(Part::OnFailure))));
+        let at = plan(&at, &[]);
+        assert!(at.run(0).unwrap().reason().unwrap().is(ReasonCode::StageTimedOut));
+    }
+
+    // Rule 2.10: Skip by hand: stages whose type or JSON allows it, at once or when their turn comes
+    #[test]
+    fn a_skip_of_the_whole_stops_its_parts_and_starts_none() {
+        let two = with_nodes(execution(&[&[], &[0]]), |node| (node.plans, node.may_skip) = (node.ref_id.as_str() == "0", true));
+        let undoes = Node { compensates: true, ..skippable("a", &[]) };
+        let at = step(&stepping(&two), 0, Outcome::Planned(vec![undoes, node("b", &[0])]));
+        let at = apply(&apply(&resolved(&at, 2), &skip(2)), &skip(0));
+        assert_eq!(statuses(&at), [Running, NotStarted, Running, NotStarted]);
+        let at = step(&at, 2, Outcome::Succeeded);
+        assert_eq!(statuses(&at), [Skipped, Running, Skipped, NotStarted], "the part passes, and nothing after it starts");
     }
 }

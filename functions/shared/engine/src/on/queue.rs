@@ -27,7 +27,7 @@ pub(crate) fn superseded(execution: &mut Execution, by: &ExecutionId, now: Milli
 #[cfg(test)]
 mod tests {
     use crate::on::testing::{apply, execution};
-    use crate::{Event, Execution, wake_at};
+    use crate::{Cancel, Event, Execution, wake_at};
     use model::id::ExecutionId;
     use model::reason::{Reason, ReasonCode};
     use model::status::Status;
@@ -76,5 +76,17 @@ mod tests {
         assert!(apply(&late, &Event::Begin).reason.unwrap().is(ReasonCode::StartTimeExpired));
         late.start_by_ms = Some(1_000);
         assert_eq!(apply(&late, &Event::Begin).status, Status::Running);
+    }
+
+    #[test]
+    fn a_slot_matters_only_to_one_that_waits_for_it() {
+        let by = || Event::Superseded { by: ExecutionId::parse("x2").unwrap() };
+        let fresh = execution(&[&[]]);
+        let held = apply(&apply(&fresh, &Event::Begin), &Event::Pause(Cancel::person("alice", "")));
+        let told = Execution { reason: Some(Reason::new(ReasonCode::WaitingForUpstream, "waits for something else", 0)), ..fresh.clone() };
+        for at in [fresh, held, told] {
+            assert_eq!(apply(&at, &Event::Granted), at);
+            assert_eq!(apply(&at, &by()), at);
+        }
     }
 }

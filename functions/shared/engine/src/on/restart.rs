@@ -75,6 +75,7 @@ fn affected(execution: &Execution, top: usize) -> Vec<usize> {
 mod tests {
     use crate::on::testing::{apply, execution, reason, resolved, statuses, step, stepping};
     use crate::{Cancel, Event, Execution, Outcome, decide, wanted};
+    use model::reason::ReasonCode;
     use model::status::Status;
 
     fn failed() -> Outcome {
@@ -119,6 +120,9 @@ mod tests {
         assert_eq!((at.status, statuses(&at)), (Status::Running, vec![Status::Terminal, Status::Running]));
         at = step(&resolved(&at, 1), 1, Outcome::Succeeded);
         assert_eq!(at.status, Status::Terminal, "the other one did fail");
+        let reason = at.reason.unwrap();
+        assert!(reason.is(ReasonCode::ExecutionFailed) && reason.message.contains("stage 0 failed: broken"), "{reason:?}");
+        assert_eq!(reason.data["refId"], "0");
     }
 
     #[test]
@@ -126,6 +130,7 @@ mod tests {
         let mut at = step(&stepping(&execution(&[&[], &[], &[0]])), 0, Outcome::Succeeded);
         let code = |execution: &Execution, run| decide(execution, &restart(run), 2_000).unwrap_err().code;
         assert_eq!(code(&at, 0), "stage-running", "what follows it is at work");
+        assert!(decide(&at, &restart(0), 2_000).unwrap_err().message.contains("stage 2 is at work"), "it says which");
         assert_eq!(code(&at, 1), "stage-running");
         at = step(&resolved(&at, 2), 2, Outcome::Succeeded);
         let again = apply(&at, &restart(0));

@@ -52,8 +52,8 @@ pub(crate) fn window(execution: &mut Execution, run: usize) -> Result<(), Refusa
 
 #[cfg(test)]
 mod tests {
-    use crate::on::testing::{apply, begun, execution, reason, statuses, step, stepping, with_nodes};
-    use crate::{Call, Cancel, Effect, Event, Execution, Outcome, Verdict, decide, wake_at, wanted};
+    use crate::on::testing::{apply, begun, execution, node, reason, resolved, statuses, step, stepping, with_nodes};
+    use crate::{Call, Cancel, Effect, Event, Execution, Node, Outcome, Verdict, decide, wake_at, wanted};
     use model::reason::ReasonCode;
     use model::status::Status;
 
@@ -110,5 +110,19 @@ mod tests {
         assert_eq!(code(&at, &skip(0)), "stage-ended");
         let stopping = with_nodes(skippable(&[&[]]), |node| node.compensates = true);
         assert_eq!(code(&apply(&stepping(&stopping), &skip(0)), &skip(0)), "stage-stopping");
+    }
+
+    #[test]
+    fn a_part_may_be_skipped_but_not_one_of_an_earlier_attempt() {
+        let part = |name: &str, requisites: &[usize]| Node { may_skip: true, ..node(name, requisites) };
+        let plans = with_nodes(execution(&[&[]]), |node| node.plans = true);
+        let planned = step(&stepping(&plans), 0, Outcome::Planned(vec![part("a", &[]), part("b", &[0])]));
+        let failed = Outcome::Failed { reason: reason(), retryable: false, retry_after_ms: None };
+        let ended = step(&step(&resolved(&planned, 1), 1, failed), 0, Outcome::Planned(vec![]));
+        assert_eq!((statuses(&ended), ended.status), (vec![Status::Terminal, Status::Terminal, Status::NotStarted], Status::Terminal));
+        let again = apply(&apply(&ended, &Event::Restart { run: 0 }), &Event::Begin);
+        let refused = decide(&again, &skip(2), 2_000).unwrap_err();
+        assert_eq!((refused.code, refused.message.as_str()), ("stage-ended", "the stage belongs to an earlier attempt"));
+        assert_eq!(statuses(&apply(&planned, &skip(1)))[1..], [Status::Skipped, Status::Running], "a part of this attempt may be");
     }
 }

@@ -293,4 +293,91 @@ mod tests {
         let at = begun(&execution(&[&[]]));
         assert_eq!(step(&at, 0, Outcome::Succeeded), at);
     }
+
+    #[test]
+    fn a_yield_is_called_again_at_once_as_the_next_step() {
+        let mut at = stepping(&execution(&[&[]]));
+        for next in 1..4 {
+            at = step(&at, 0, Outcome::Yielded);
+            let effects = crate::wanted(&at);
+            assert!(matches!(effects.as_slice(), [crate::Effect::Step { seq, wake: Wake::Poll, .. }] if *seq == next), "{effects:?}");
+        }
+    }
+
+    /// How long a step waits that failed `retry` times and asks to wait so long.
+    fn back_off_ms(retry: u32, retry_after_ms: Option<u64>) -> u64 {
+        let failed = || Outcome::Failed { reason: reason(), retryable: true, retry_after_ms };
+        let mut at = stepping(&execution(&[&[]]));
+        let mut now = 1_000;
+        for retry in 0..retry {
+            now = wake_at(&at).unwrap();
+            at = crate::decide(&at, &Event::Tick, now).unwrap().execution;
+            at = crate::decide(&at, &Event::Stepped { run: 0, attempt: 1, seq: 0, retry, outcome: failed() }, now).unwrap().execution;
+        }
+        wake_at(&at).unwrap() - now
+    }
+
+    // Rule 2.3: A failure that may pass is repeated with growing pauses, so many times
+    #[test]
+    fn a_pause_doubles_and_is_what_the_component_asked_for_or_up_to_a_quarter_more() {
+        for (retry, asked, at_least) in [
+            (1, None, 1_000),
+            (2, None, 2_000),
+            (4, None, 8_000),
+            (5, None, 16_000),
+            (1, Some(30_000), 30_000),
+            (5, Some(5_000), 16_000),
+            (1, Some(u64::MAX), limits().poll_ms_max),
+        ] {
+            let waited = back_off_ms(retry, asked);
+            let most = at_least + at_least.min(16_000) / 4;
+            assert!((at_least..most).contains(&waited), "retry {retry} that asked for {asked:?} waits {waited}");
+        }
+    }
+
+    #[test]
+    fn no_pause_is_longer_than_the_longest() {
+        let short = Limits { retry_ms_max: 3_000, ..limits() };
+        let mut at = execution(&[&[]]);
+        at.graph = std::sync::Arc::new(crate::Graph::with_limits(at.graph.nodes().to_vec(), short).unwrap());
+        let failed = || Outcome::Failed { reason: reason(), retryable: true, retry_after_ms: None };
+        at = stepping(&at);
+        for retry in 0..limits().step_retries_max {
+            at = apply(&at, &Event::Stepped { run: 0, attempt: 1, seq: 0, retry, outcome: failed() });
+            let until = wake_at(&at).unwrap();
+            assert!(until - 1_000 < 3_750, "retry {retry}: {until}");
+            at = crate::decide(&at, &Event::Tick, until).unwrap().execution;
+        }
+    }
+
+    /// What failed together is not repeated together.
+    #[test]
+    fn jitter_differs_from_step_to_step() {
+        let at = execution(&[&[]]);
+        let of = |run, seq, retry| jitter(&at, Of { run, attempt: 1, seq, retry });
+        let ways: [(&str, Vec<u64>); 3] = [
+            ("stages", (0..500).map(|run| of(run, 0, 1)).collect()),
+            ("steps", (0..500).map(|seq| of(0, seq, 1)).collect()),
+            ("repetitions", (0..500).map(|retry| of(0, 0, retry)).collect()),
+        ];
+        for (what, all) in ways {
+            assert!(all.iter().all(|jitter| *jitter < 250), "{what}: up to a quarter");
+            let distinct: std::collections::BTreeSet<&u64> = all.iter().collect();
+            assert!(distinct.len() > 150, "{what}: {} of 250", distinct.len());
+            let alike = all.windows(2).filter(|pair| pair[0] == pair[1]).count();
+            assert!(alike < 25, "{what}: {alike} neighbours alike");
+        }
+    }
+
+    #[test]
+    fn a_pause_has_its_jitter() {
+        let wide = stepping(&execution(&[&[], &[], &[], &[]]));
+        let failed = || Outcome::Failed { reason: reason(), retryable: true, retry_after_ms: None };
+        for run in 0..4 {
+            let at = step(&wide, run, failed());
+            let Phase::BackOff { until_ms, .. } = at.run(run).unwrap().live().unwrap().phase else { panic!("no back-off") };
+            let jitter = jitter(&wide, Of { run, attempt: 1, seq: 0, retry: 0 });
+            assert_eq!(until_ms, 1_000 + 1_000 + jitter, "a thousandth of a second a thousandth");
+        }
+    }
 }

@@ -82,8 +82,9 @@ fn wake(execution: &mut Execution, run: usize, now: Millis) {
 
 #[cfg(test)]
 mod tests {
-    use crate::on::testing::{TIMEOUT_MS, execution, reason, step, stepping, succeed_on_timeout};
-    use crate::{Effect, Event, Execution, Outcome, Wake, decide, wake_at, wanted};
+    use crate::on::testing::{TIMEOUT_MS, apply, begun, execution, reason, step, stepping, succeed_on_timeout, with_nodes};
+    use crate::{Call, Effect, Event, Execution, Outcome, Verdict, Wake, decide, wake_at, wanted};
+    use model::component::Part;
     use model::reason::ReasonCode;
     use model::status::Status;
 
@@ -151,5 +152,29 @@ mod tests {
         let told = tick(&hanging, 1_000 + TIMEOUT_MS);
         let late = Event::Stepped { run: 0, attempt: 1, seq: 0, retry: 0, outcome: Outcome::Succeeded };
         assert_eq!(decide(&told, &late, 1_001 + TIMEOUT_MS).unwrap().execution, told, "its answer is stale");
+    }
+
+    #[test]
+    fn a_plan_is_not_waited_for_beyond_the_stages_time() {
+        let hanging = stepping(&with_nodes(execution(&[&[]]), |node| node.plans = true));
+        let failed = step(&hanging, 0, Outcome::Failed { reason: reason(), retryable: true, retry_after_ms: Some(u64::MAX) });
+        for at in [hanging, failed] {
+            let at = tick(&at, 1_000 + TIMEOUT_MS);
+            let effects = wanted(&at);
+            assert!(matches!(effects.as_slice(), [Effect::Step { call: Call::Plan(Part::OnFailure), .. }]), "{effects:?}");
+            let ended = step(&at, 0, Outcome::Planned(vec![]));
+            assert_eq!(ended.status, Status::Terminal);
+            assert!(ended.run(0).unwrap().reason().unwrap().is(ReasonCode::StageTimedOut));
+        }
+    }
+
+    #[test]
+    fn a_window_is_asked_again_at_its_instant_and_not_before() {
+        let hold = Verdict::Hold { until_ms: 90_000, delay: true, reason: reason() };
+        let held = apply(&begun(&execution(&[&[]])), &Event::Resolved { run: 0, attempt: 1, verdict: hold });
+        assert_eq!(tick(&held, 89_999), held);
+        let asked = tick(&held, 90_000);
+        assert_eq!(wanted(&asked), [Effect::Resolve { run: 0, attempt: 1 }]);
+        assert_eq!(asked.run(0).unwrap().live().unwrap().window, crate::WindowPass::Delayed, "the delay is waited once");
     }
 }
