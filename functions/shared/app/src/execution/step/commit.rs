@@ -1,6 +1,6 @@
 //! The commit: one transaction a transition, with everything that lists and followers need.
 
-use super::held::{Held, StepKey, step_key, unchanged};
+use super::held::{Held, StepKey, unchanged};
 use super::{COMMITS_MAX, Stop, journal};
 use crate::error::AppError;
 use crate::execution::inbox::done;
@@ -12,7 +12,7 @@ use crate::execution::stored::{LogEntry, Meta, OrderRow, Summary, Transition};
 use crate::ports::{Change, ITEMS_A_COMMIT_MAX, Item, Table, TransactError, Transaction, Write};
 use crate::record::{item, load};
 use engine::planted::{Bug, planted};
-use engine::{Execution, RunState, wanted};
+use engine::{Execution, Phase, RunState};
 use model::Millis;
 use serde_json::json;
 use std::sync::Arc;
@@ -78,14 +78,14 @@ impl Held {
         Ok(true)
     }
 
-    /// Whether traces stay of steps that are not wanted any more: such as this worker never saw, or has no room to remove. They are
-    /// looked for once the execution has ended.
+    /// Whether traces stay of steps that are not wanted any more: such as this worker never saw, has no room to remove, or has just sent.
+    /// They are looked for once the execution has ended.
     fn leaves_traces(&self, execution: &Execution) -> bool {
-        let unseen = || {
-            let wanted: Vec<StepKey> = wanted(execution).iter().filter_map(step_key).collect();
-            self.unseen.iter().any(|step| !wanted.contains(step))
-        };
-        self.forget.len() > FORGET_SURE || (!self.unseen.is_empty() && unseen())
+        let gone = |step: &StepKey| !under_way(execution).any(|other| other == *step);
+        // A step that is stopped now may have a write under way that arrives after this commit, unless this one takes the fence away.
+        let stopped = || under_way(&self.saved.execution).any(|step| !self.landed.contains(&step) && gone(&step));
+        let open = !execution.status.is_complete();
+        self.forget.len() > FORGET_SURE || self.unseen.iter().any(gone) || (open && stopped())
     }
 
     fn committed(&mut self, meta: Meta, ended: bool) {
@@ -99,6 +99,7 @@ impl Held {
         self.dirty.clear();
         self.consumed.clear();
         self.forget.clear();
+        self.landed.clear();
         self.log = LogEntry::default();
         let version = self.meta.execution.version;
         let changes = &self.ports.changes;
@@ -201,6 +202,14 @@ impl Held {
         let found = load::<Meta>(self.ports.table.as_ref(), &keys::meta(&self.id)).await?;
         Ok(found.is_some_and(|(meta, _)| meta.commit_id == commit_id))
     }
+}
+
+/// The steps that an execution wants made.
+fn under_way(execution: &Execution) -> impl Iterator<Item = StepKey> {
+    execution.runs.iter().enumerate().filter_map(|(run, stage)| match stage.live()?.phase {
+        Phase::Step { retry, .. } => Some((run, stage.attempt, stage.seq, retry)),
+        _ => None,
+    })
 }
 
 /// Keeps META within an item: reasons of stages lose their data, and long ones their tails. LOG has them in full.

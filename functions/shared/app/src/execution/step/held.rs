@@ -72,7 +72,9 @@ pub(crate) struct Held {
     pub(crate) scopes: BTreeMap<(usize, u32), Arc<StageScope>>,
     /// Steps that an earlier worker may have begun: only those can have a trace.
     pub(crate) inherited: BTreeSet<StepKey>,
-    /// Those of them whose traces this worker has not looked at.
+    /// Steps that came back since the last commit.
+    pub(crate) landed: BTreeSet<StepKey>,
+    /// Those of the inherited whose traces this worker has not looked at.
     pub(crate) unseen: BTreeSet<StepKey>,
     /// Subscriptions that the next commit makes, by stage run.
     pub(crate) subscribe: Vec<(usize, ExecutionId)>,
@@ -146,6 +148,7 @@ impl Held {
             saved,
             grown: false,
             scopes: BTreeMap::new(),
+            landed: BTreeSet::new(),
             unseen: inherited.clone(),
             inherited,
             subscribe: Vec::new(),
@@ -189,6 +192,7 @@ impl Held {
                 if !expected {
                     return Ok(());
                 }
+                self.landed.insert((run, attempt, seq, retry));
                 let outcome = outcome::take(self, run, attempt, result, now).await?;
                 self.fold(&Event::Stepped { run, attempt, seq, retry, outcome }, now);
                 self.same_stages();

@@ -91,6 +91,56 @@ async fn traces_that_the_last_worker_never_saw_go_even_if_it_dies_right_after_th
     assert!(world.nothing_waits().await);
 }
 
+/// Looks into the inbox a few times in a row, then never again.
+struct Curious(AtomicU32);
+
+#[async_trait]
+impl Inbox for Curious {
+    async fn woken(&self) {
+        if self.0.fetch_add(1, Ordering::SeqCst) > 3 {
+            future::pending::<()>().await;
+        }
+    }
+
+    fn closing(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn a_trace_that_arrives_after_its_step_was_stopped_goes_with_the_rest() {
+    let world = world(|call| match (&call.export, call.info.stage_id.as_str()) {
+        (Export::Cancel(_), _) if call.wake == crate::ports::Wake::Poll => succeeds(),
+        (Export::Cancel(_), _) => ends(StepEnd::Running { poll_after_ms: 5_000, watch: vec![] }),
+        (_, "1") => ends(judgment(&[])),
+        _ => {
+            let journal = call.journal.clone();
+            async move {
+                let entry = TraceEntry { index: 0, call: "kubernetes.apply".to_owned(), request: "r".to_owned(), response: None };
+                journal.intend(vec![entry]).await.unwrap();
+                future::pending().await
+            }
+            .boxed()
+        }
+    });
+    let id = world.prepare(json!([{"refId": "1", "type": "undo"}, {"refId": "2", "type": "wait"}])).await.unwrap().execution;
+    let (ports, sent) = (world.ports.clone(), id.clone());
+    // Whatever was written first, the trace of the second stage is on its way.
+    world.table.meanwhile(2, async move {
+        inbox::cancel(inbox_of(&ports), &root(), &sent, "", None).await.unwrap();
+    });
+    let rest = advance(&world.ports, &id, &Curious(AtomicU32::new(0)), BUDGET).await.unwrap();
+    assert!(matches!(rest, Rest::Until(Some(_))), "{rest:?}");
+    assert_eq!(world.items(&id, "J#").await, 0);
+    let late = Item::new(keys::trace(&id, (1, 1, 0, 0), 0), b"{}".to_vec());
+    world.ports.table.transact(Transaction::of(vec![Write::Put(late, vec![])])).await.unwrap();
+    world.clock.0.advance(5_000);
+    world.killed(&id, 2, Lie::WrittenHang);
+    world.settle().await;
+    assert_eq!((world.status(&id).await, world.items(&id, "J#").await), (Status::Canceled, 0));
+    assert!(world.nothing_waits().await);
+}
+
 #[tokio::test]
 async fn traces_of_an_execution_that_is_given_up_go_too() {
     let world = traces();
