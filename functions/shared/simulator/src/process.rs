@@ -63,9 +63,9 @@ impl Process {
         self.live.iter().filter_map(|live| id_of(&live.hint))
     }
 
-    /// Whether it looks at a delivery.
-    pub(crate) fn delivers(&self) -> bool {
-        self.live.iter().any(|live| matches!(live.hint, Hint::Delivery { .. }))
+    /// Whether something is under way.
+    pub(crate) fn is_at_work(&self) -> bool {
+        !self.live.is_empty()
     }
 
     /// The execution that a task works on.

@@ -219,8 +219,8 @@ impl Runner {
             Some(meta) => meta.execution.status.is_complete(),
             None => matches!(state.scenario.runs[run].from, From::Child { .. }),
         };
-        let delivers = state.processes.iter().any(process::Process::delivers);
-        !delivers && state.people.rest() && state.watch.runs.iter().enumerate().all(complete)
+        let works = state.processes.iter().any(process::Process::is_at_work);
+        !works && state.people.rest() && state.watch.runs.iter().enumerate().all(complete)
     }
 
     fn handle(&mut self, event: Event) {

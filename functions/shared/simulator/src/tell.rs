@@ -99,10 +99,32 @@ fn act(act: &Act) -> String {
     format!("{calls}{:?}", act.then)
 }
 
-/// The classes of faults and what each may do to an outcome.
+/// What a scenario may draw, each with what must come of it.
+const DRAWN: [(&str, &str); 14] = [
+    ("limits", "never more executions run than may, a slot is held by exactly those that run; superseded ones name their successor"),
+    ("start by", "one that has not begun by then is cancelled"),
+    ("hold, let go", "no step begins meanwhile, and the time does not count for a stage; the outcome is that without"),
+    ("cancel", "also while held, queued, or after another one; what is at work is cancelled, with what it started"),
+    ("restart", "after the end, when nothing moves, while it runs: the stage and what follows it, in another attempt"),
+    ("rerun", "a new execution with the same trigger"),
+    ("answers", "also by strangers, twice, too late"),
+    ("children", "a stage hears of the end of what it started, before or after it waits for it, and takes it along when it is stopped"),
+    ("skip", "a stage that asks, one that is at work, one that has not begun"),
+    ("windows", "with days, midnight and jitter, waited for or skipped"),
+    ("dry run", "every stage that would run succeeds without a step"),
+    ("parts", "before, after and on failure: what fails in them is the stage's failure, or stops or passes as the part says"),
+    ("undo", "what a stopped stage does, also failing or never ending"),
+    ("pushes", "told once or twice, an image is started once"),
+];
+
+/// What is drawn, the classes of faults and what each may do to an outcome.
 #[must_use]
 pub fn classes() -> String {
-    let mut text = String::from("Classes of faults, and what each may do to the outcome of a run:\n");
+    let mut text = String::from("What a scenario draws, and what must come of it:\n");
+    for (name, help) in DRAWN {
+        let _ = writeln!(text, "  {name:<13} {help}");
+    }
+    text.push_str("\nClasses of faults, and what each may do to the outcome of a run:\n");
     for class in Class::ALL {
         let _ = writeln!(text, "  {:<13} {}", class.name(), class.help());
         for deviation in class.may() {

@@ -7,17 +7,15 @@ use simulator::campaign::{Seeds, campaign};
 use simulator::examine::examine;
 use simulator::fault::{Class, Classes};
 use simulator::scenario::{Act, Call, From, Outside, Pipeline, Place, Question, Run, Scenario, Stage, Then, What, When};
-use simulator::tell;
 use std::sync::Arc;
 
 /// With how many seeds a scenario is run.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 16;
 
 #[test]
 fn three_hundred_seeds_pass() {
     let tally = campaign(Seeds { from: 0, count: 300, jobs: 2, first_only: false });
-    let shown: Vec<String> = simulator::campaign::smallest(&tally).iter().map(|(seed, small)| tell::failure(*seed, small)).collect();
-    assert!(tally.failed.is_empty(), "{:?}\n{}", tally.failed, shown.join("\n"));
+    assert!(tally.failed.is_empty(), "see `cargo dev simulate --seed N`: {:?}", tally.failed);
     assert_eq!(tally.seeds, 300);
     assert!(tally.compared > 50 && tally.faults > 300, "{} compared, {} faults", tally.compared, tally.faults);
     let shown = ["queued", "held", "done again", "run again", "child", "pushed", "dry", "window", "skipped by hand", "unfolded", "undone"];

@@ -12,7 +12,7 @@ usage: simulate [--seeds N] [--from SEED] [--jobs N] [--brief]
        simulate --seed SEED      one seed: if it fails, what happened, as small as it can be made
        simulate --prove [WORD] [--seeds N] [--from SEED] [--jobs N]
                                  plants bugs, or those with the word in their name, and looks how many seeds it takes to find each
-       simulate --explain        the classes of faults, and what each may do to an outcome
+       simulate --explain        what is drawn, the classes of faults, and what each may do to an outcome
 ";
 
 /// A planted bug is found within so many seeds, or the proof fails.

@@ -205,7 +205,8 @@ fn family(state: &mut State, run: usize) {
     if child.execution.generation > 1 || known.into_iter().any(|deviation| state.scenario.classes.may(deviation)) {
         return;
     }
-    let timed_out = codes(stage.reason()).iter().any(|code| code == "stage-timed-out");
+    let code = |wanted: &str| codes(stage.reason()).iter().any(|code| code == wanted);
+    let timed_out = code("stage-timed-out");
     let own = state.scenario.pipeline_of(above).stages[at].timeout_ms.is_some();
     let asked = state.watch.asked(above, at, attempt) > 0;
     let told = state.watch.runs[run].events.keys().any(|event| event.starts_with("parent-"));
@@ -215,7 +216,7 @@ fn family(state: &mut State, run: usize) {
         return state.fail("child-not-heard", message);
     }
     // A stage that is not stopped in its two minutes is over all the same.
-    let given_up = codes(stage.reason()).iter().any(|code| code == "cancel-timeout");
+    let given_up = code("cancel-timeout");
     if later && !told && !given_up {
         state.fail("child-forgotten", message);
     }
