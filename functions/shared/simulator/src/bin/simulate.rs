@@ -140,7 +140,11 @@ fn prove(word: Option<&str>, seeds: Seeds) -> ExitCode {
     let found = prove(&bugs, seeds, told);
     let (all, caught) = (found.len(), found.iter().filter(|found| found.after.is_some()).count());
     println!("{caught} of {all} planted bugs found, within {seeds_max} seeds each, in {:.1} s", start.elapsed().as_secs_f64());
-    if all > 0 && caught == all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let broken = found.iter().filter_map(|found| found.fails_anyway).min();
+    if let Some(seed) = broken {
+        println!("seed {seed} fails without any bug planted: cargo dev simulate --seed {seed}");
+    }
+    if all > 0 && caught == all && broken.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 #[cfg(not(feature = "planted-bugs"))]
