@@ -180,9 +180,14 @@ fn families(execution: &mut Execution, now: Millis) -> bool {
     moved
 }
 
+/// The stage's time is over for what it unfolded into; what it unfolds into because it failed has its own.
+fn out_of_time(live: &Live, part: Part) -> bool {
+    live.timed_out && part != Part::OnFailure
+}
+
 fn family(execution: &mut Execution, run: usize, part: Part, now: Millis) -> bool {
     let children: Vec<usize> = execution.children(run, Some(part)).collect();
-    let stopping = execution.run(run).and_then(|stage| stage.live()).is_none_or(|live| live.stopping.is_some() || live.timed_out);
+    let stopping = execution.run(run).and_then(|stage| stage.live()).is_none_or(|live| live.stopping.is_some() || out_of_time(live, part));
     let halted = children.iter().find(|child| execution.run(**child).is_some_and(|stage| stage.status().is_halt())).copied();
     let alone = execution.graph.node(run).is_some_and(|node| node.siblings_continue);
     if let Some(halted) = halted.filter(|_| !alone) {
@@ -216,7 +221,7 @@ fn conclude(execution: &mut Execution, run: usize, part: Part, now: Millis) {
     if ending::stopped(execution, run, now) {
         return;
     }
-    if execution.run(run).and_then(|stage| stage.live()).is_some_and(|live| live.timed_out) {
+    if execution.run(run).and_then(|stage| stage.live()).is_some_and(|live| out_of_time(live, part)) {
         return ending::time_out(execution, run, None, now);
     }
     if part == Part::OnFailure {

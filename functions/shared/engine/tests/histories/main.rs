@@ -202,6 +202,24 @@ fn parts_are_stopped_when_the_time_of_their_stage_is_over() {
     );
 }
 
+// Rule 2.3: A stage that failed may unfold into stages for that
+#[test]
+fn a_stage_that_ran_out_of_time_unfolds_once_into_stages_for_that() {
+    play(
+        "a plans ignore; b < a",
+        &[
+            (0, "begin", "RUNNING | a resolving, b -", Some(0)),
+            (1, "run a", "RUNNING | a plan before#0, b -", Some(1)),
+            (2, "plan a: x", "RUNNING | a parts, b -, x resolving", Some(2)),
+            (61, "tick", "RUNNING | a plan on failure#2, b -, x CANCELED", Some(61)),
+            (62, "plan a: u; v < u", "RUNNING | a parts, b -, x CANCELED, u resolving, v -", Some(62)),
+            (63, "run u", "RUNNING | a parts, b -, x CANCELED, u step#0, v -", Some(63)),
+            (64, "ok u", "RUNNING | a parts, b -, x CANCELED, u SUCCEEDED, v resolving", Some(64)),
+            (65, "no v", "RUNNING | a FAILED_CONTINUE, b resolving, x CANCELED, u SUCCEEDED, v SKIPPED", Some(65)),
+        ],
+    );
+}
+
 // Rule 2.3: Past `startTimeExpiry` it is cancelled instead of begun
 #[test]
 fn one_that_waits_for_a_slot_begins_with_it_or_ends_without_it() {
