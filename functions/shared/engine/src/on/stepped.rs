@@ -138,7 +138,8 @@ fn stopping(execution: &mut Execution, run: usize, outcome: &Outcome, now: Milli
 fn planning(execution: &mut Execution, run: usize, part: Part, outcome: &Outcome, now: Millis) {
     match outcome {
         Outcome::Planned(nodes) => planned::apply(execution, run, part, nodes, now),
-        Outcome::Failed { reason, .. } | Outcome::Fatal(reason) | Outcome::Skipped(reason) | Outcome::Canceled(reason) => {
+        Outcome::Fatal(reason) => execution.finish(run, Status::Terminal, Some(reason.clone()), now),
+        Outcome::Failed { reason, .. } | Outcome::Skipped(reason) | Outcome::Canceled(reason) => {
             planned::failed(execution, run, part, reason.clone(), now);
         }
         Outcome::Running { .. } | Outcome::Yielded | Outcome::Suspended { .. } | Outcome::Succeeded => {

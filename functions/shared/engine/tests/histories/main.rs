@@ -220,6 +220,23 @@ fn a_stage_that_ran_out_of_time_unfolds_once_into_stages_for_that() {
     );
 }
 
+// Rule 2.5: What a person must look at is never ignored
+#[test]
+fn a_plan_that_a_person_must_look_at_is_never_ignored() {
+    let planning = [
+        (0, "begin", "RUNNING | a resolving, b -", Some(0)),
+        (1, "run a", "RUNNING | a plan before#0, b -", Some(1)),
+        (2, "plan a", "RUNNING | a step#1, b -", Some(2)),
+    ];
+    let fatal = |second| (second, "fatal a", "TERMINAL | a TERMINAL, b -", None);
+    let before = [&planning[..2], &[fatal(2)]].concat();
+    let after = [&planning[..], &[(3, "ok a", "RUNNING | a plan after#2, b -", Some(3)), fatal(4)]].concat();
+    let on_failure = [&planning[..], &[(3, "fail a", "RUNNING | a plan on failure#2, b -", Some(3)), fatal(4)]].concat();
+    for history in [before, after, on_failure] {
+        play("a plans ignore; b < a", &history);
+    }
+}
+
 // Rule 2.3: Past `startTimeExpiry` it is cancelled instead of begun
 #[test]
 fn one_that_waits_for_a_slot_begins_with_it_or_ends_without_it() {
