@@ -263,9 +263,11 @@ fn finish(execution: &mut Execution, now: Millis) {
     let Some(stopped) = first_with(execution, Status::Stopped) else {
         return end(execution, Status::Succeeded, None, now);
     };
-    let fails = top(execution).find(|run| {
+    let is_stopped = |run: usize| execution.run(run).is_some_and(|stage| stage.status() == Status::Stopped);
+    // A part that stopped its stage decides as well: the stage's own choice was never asked.
+    let fails = (0..execution.runs.len()).find(|run| {
         let stops = execution.graph.node(*run).is_some_and(|node| node.failure == FailureChoice::StopBranch { fail_at_end: true });
-        stops && execution.run(*run).is_some_and(|stage| stage.status() == Status::Stopped)
+        stops && is_stopped(*run) && execution.is_current(*run) && is_stopped(execution.graph.top_of(*run))
     });
     match fails {
         Some(run) => {

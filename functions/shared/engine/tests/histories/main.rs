@@ -220,6 +220,29 @@ fn a_stage_that_ran_out_of_time_unfolds_once_into_stages_for_that() {
     );
 }
 
+// Rule 2.5: The four failure choices, with the status of the stage and of the execution
+#[test]
+fn a_part_that_stops_its_branch_says_whether_the_execution_fails_at_the_end() {
+    for (part, whole) in [("x stop", "TERMINAL"), ("x drop", "SUCCEEDED")] {
+        let (plan, stopped) = (format!("plan a: {part}"), format!("{whole} | a STOPPED, b -, c SUCCEEDED, x STOPPED"));
+        play(
+            "a plans; b < a; c",
+            &[
+                (0, "begin", "RUNNING | a resolving, b -, c resolving", Some(0)),
+                (1, "run a", "RUNNING | a plan before#0, b -, c resolving", Some(0)),
+                (2, &plan, "RUNNING | a parts, b -, c resolving, x resolving", Some(0)),
+                (3, "broken x", "RUNNING | a STOPPED, b -, c resolving, x STOPPED", Some(0)),
+                (4, "dry c", &stopped, None),
+                (5, "restart a", "NOT_STARTED | a/2 -, b -, c SUCCEEDED, x STOPPED", Some(0)),
+                (6, "begin", "RUNNING | a/2 resolving, b -, c SUCCEEDED, x STOPPED", Some(6)),
+                (7, "run a", "RUNNING | a/2 plan before#0, b -, c SUCCEEDED, x STOPPED", Some(7)),
+                (8, "plan a: y drop", "RUNNING | a/2 parts, b -, c SUCCEEDED, x STOPPED, y resolving", Some(8)),
+                (9, "broken y", "SUCCEEDED | a/2 STOPPED, b -, c SUCCEEDED, x STOPPED, y STOPPED", None),
+            ],
+        );
+    }
+}
+
 // Rule 2.5: What a person must look at is never ignored
 #[test]
 fn a_plan_that_a_person_must_look_at_is_never_ignored() {
