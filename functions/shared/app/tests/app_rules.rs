@@ -39,8 +39,11 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// A rule, by its part and its words, and a test that holds it.
+type Holds = ((usize, String), String);
+
 /// Part and rule, and the tests that hold it, of one file. A rule that stands above no test is an error.
-fn rules(path: &str, text: &str) -> Result<Vec<((usize, String), String)>, String> {
+fn rules(path: &str, text: &str) -> Result<Vec<Holds>, String> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let mut found = Vec::new();
     for (at, line) in lines.iter().enumerate() {

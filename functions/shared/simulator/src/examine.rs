@@ -40,7 +40,7 @@ pub fn examine(scenario: &Arc<Scenario>, faults: Option<Vec<(u64, Fault)>>, told
             scenario.outside.iter().any(|event| roots[event.run] == roots[*run] && matches!(event.what, What::Restart { .. }))
         };
         let hidden = !causes(scenario.classes).is_empty();
-        let compared = (0..roots.len()).filter(|run| !known.contains(&roots[*run]) && !(hidden && again(run)));
+        let compared = (0..roots.len()).filter(|run| !(known.contains(&roots[*run]) || (hidden && again(run))));
         compared.into_iter().find_map(|run| {
             let (plain, faulty) = (plain.outcomes[run].as_ref(), report.outcomes[run].as_ref());
             // A worker that does not know it was overtaken may still start an execution for a stage that is done again.
