@@ -93,8 +93,8 @@ impl<'a> Models<'a> {
                 self.of[run].stages[first.at].status = becomes;
                 self.end(run, becomes);
             } else if waiting.is_empty() {
-                let statuses: Vec<Status> = self.of[run].stages.iter().map(|at| at.status).collect();
-                self.end(run, finished(self.scenario.pipeline_of(run), &statuses));
+                let stages: Vec<(Status, u32)> = self.of[run].stages.iter().map(|at| (at.status, at.attempt)).collect();
+                self.end(run, finished(self.scenario.pipeline_of(run), &stages));
             } else if !self.still(run, &waiting) {
                 return;
             }

@@ -85,13 +85,8 @@ fn walk(scenario: &Scenario, run: usize, at: usize, attempt: u32, child: &mut dy
 fn parts(subs: &[Sub]) -> End {
     let mut end = End::Succeeded;
     for sub in subs {
-        let fails = sub.acts.iter().any(|act| match act.then {
-            Then::Fail => true,
-            Then::Flaky(times) => times > RETRIES_MAX,
-            _ => false,
-        });
         match sub.failure {
-            _ if !fails => {}
+            _ if !sub_fails(sub) => {}
             FailureChoice::Ignore => end = End::Ignored,
             FailureChoice::Halt => return End::Failed,
             FailureChoice::StopBranch { .. } => return End::Stopped,
@@ -215,16 +210,46 @@ fn loose(scenario: &Scenario, run: usize) -> bool {
     stray || twice || pressed || again || family
 }
 
-fn finished(pipeline: &Pipeline, stages: &[Status]) -> Status {
+/// What an execution comes to whose stages came to this, each in this attempt.
+fn finished(pipeline: &Pipeline, stages: &[(Status, u32)]) -> Status {
     for halt in [Status::Terminal, Status::Canceled] {
-        if stages.contains(&halt) {
+        if stages.iter().any(|(status, _)| *status == halt) {
             return halt;
         }
     }
-    let fails = |(stage, status): (&Stage, &Status)| {
-        *status == Status::Stopped && stage.failure == (FailureChoice::StopBranch { fail_at_end: true })
+    let fails = |(stage, (status, attempt)): (&Stage, &(Status, u32))| {
+        let own = stage.failure == (FailureChoice::StopBranch { fail_at_end: true });
+        *status == Status::Stopped && (own || part_fails(stage, *attempt))
     };
     if pipeline.stages.iter().zip(stages).any(fails) { Status::Terminal } else { Status::Succeeded }
+}
+
+/// Whether a part of a stopped stage stopped its branch so that the whole fails at the end.
+fn part_fails(stage: &Stage, attempt: u32) -> bool {
+    let Some(plan) = stage.plan.as_ref().filter(|_| stage.condition != Condition::Broken) else { return false };
+    let fails = |subs: &[Sub]| {
+        let last = subs.iter().find(|sub| sub_fails(sub) && sub.failure != FailureChoice::Ignore);
+        last.is_some_and(|sub| sub.failure == (FailureChoice::StopBranch { fail_at_end: true }))
+    };
+    let own = stage.list(attempt).iter().any(|act| match act.then {
+        Then::Fail | Then::Trap | Then::Hang => true,
+        Then::Flaky(times) => times > RETRIES_MAX,
+        _ => false,
+    });
+    match (parts(&plan.before), own, parts(&plan.after)) {
+        (End::Stopped, ..) => fails(&plan.before),
+        (End::Failed, ..) | (_, true, _) | (_, _, End::Failed) => fails(&plan.on_failure),
+        (_, _, End::Stopped) => fails(&plan.after),
+        _ => false,
+    }
+}
+
+fn sub_fails(sub: &Sub) -> bool {
+    sub.acts.iter().any(|act| match act.then {
+        Then::Fail => true,
+        Then::Flaky(times) => times > RETRIES_MAX,
+        _ => false,
+    })
 }
 
 /// A stage may have come to its end or been overtaken by the end of the whole.
@@ -252,7 +277,7 @@ fn racing(scenario: &Scenario, run: usize) -> Expected {
     });
     let mut stages: Vec<Vec<Status>> = stages.collect();
     if !ideal.iter().any(|status| halts(*status)) {
-        whole.push(finished(pipeline, &ideal));
+        whole.push(finished(pipeline, &ideal.iter().map(|status| (*status, 1)).collect::<Vec<_>>()));
     }
     if may_never_begin(scenario, run) {
         stages.iter_mut().for_each(|may| may.push(Status::NotStarted));
