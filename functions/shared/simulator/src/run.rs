@@ -23,8 +23,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 
-/// A run that is at rest may be looked at so often by ticks that find nothing to do.
-const IDLE_TICKS_MAX: u32 = 5;
+/// A run that is at rest may be looked at so often by ticks that find nothing to do; one that failed lately is left alone for a minute.
+const IDLE_TICKS_MAX: u32 = 100;
 /// A run takes no longer than this.
 const RUN_MS_MAX: Millis = 4_000 * 24 * 3_600_000;
 
