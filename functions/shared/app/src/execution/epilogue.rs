@@ -47,12 +47,18 @@ pub(super) async fn run(ports: Ports<'_>, id: &ExecutionId) -> Result<(), AppErr
     Ok(())
 }
 
+/// It has still ended: what came in for one that was opened again meanwhile is not for us.
+fn closed(id: &ExecutionId) -> Write {
+    Write::Check(keys::meta(id), vec![Condition::NoAttribute(keys::OPEN.to_owned())])
+}
+
 /// Removes traces of steps that were under way at the end, or written by a worker that nobody heard of again. False when there are none.
 async fn forget_traces(ports: Ports<'_>, id: &ExecutionId) -> Result<bool, AppError> {
     let page = ports.table.query(&Query::prefix(keys::partition(id), "J#", PAGE)).await?;
-    let writes: Vec<Write> = page.items.into_iter().map(|found| Write::Delete(found.key, vec![])).collect();
+    let mut writes: Vec<Write> = page.items.into_iter().map(|found| Write::Delete(found.key, vec![])).collect();
     let found = !writes.is_empty();
     if found {
+        writes.push(closed(id));
         settle(ports, Foreign { writes, ..Foreign::default() }).await?;
     }
     Ok(found)
@@ -107,6 +113,7 @@ async fn tell_subscribers(ports: Ports<'_>, meta: &Meta) -> Result<bool, AppErro
     }
     let mut foreign = Foreign::default();
     foreign.tell_subscribers(ports.table, meta, ports.clock.now_ms()).await?;
+    foreign.writes.push(closed(&meta.execution.id));
     settle(ports, foreign).await?;
     Ok(true)
 }
@@ -117,7 +124,8 @@ async fn answer(ports: Ports<'_>, execution: &Execution) -> Result<bool, AppErro
     let page = ports.table.query(&query).await?;
     for found in &page.items {
         let inbound: Inbound = decode(&found.body)?;
-        let too_late = too_late(ports, execution, found, inbound)?;
+        let mut too_late = too_late(ports, execution, found, inbound)?;
+        too_late.writes.push(closed(&execution.id));
         settle(ports, too_late).await?;
     }
     Ok(!page.items.is_empty())
