@@ -1,7 +1,7 @@
 //! The child execution once it has been started: looking at it, resting until it ends, and stopping it.
 
 use sdk::checkpoint;
-use sdk::contract::{AwaitSignal, Failure, Outcome, Progress, Results, Running, STAGE_TIMEOUT, Suspended};
+use sdk::contract::{AwaitSignal, Failure, Outcome, Progress, Results, Running, STAGE_TIMEOUT, Suspended, Yielded};
 use sdk::fields;
 use sdk::host::{Context, ExecutionError, Executions, execution_failure};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ const REASON_CHARS_MAX: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Child {
+    /// Empty before it was started.
     pub(crate) id: String,
     /// What the stage called the pipeline, until the execution says its name.
     pub(crate) name: String,
@@ -28,6 +29,22 @@ pub(crate) struct Child {
 }
 
 impl Child {
+    /// One that is about to be started.
+    pub(crate) fn announced(name: &str, since: u64) -> Self {
+        Self { id: String::new(), name: name.to_owned(), since, cancel_asked: false }
+    }
+
+    /// Whether the stage knows it.
+    pub(crate) fn is_started(&self) -> bool {
+        !self.id.is_empty()
+    }
+
+    /// Comes back at once, to start it.
+    pub(crate) fn announce(&self) -> Result<Outcome, Failure> {
+        let progress = Progress { message: format!("starting {}", self.name), percent: None, details: None };
+        Ok(Outcome::Yielded(Yielded { checkpoint: checkpoint::write(SCHEMA, self)?, progress }))
+    }
+
     /// For messages.
     pub(crate) fn label(&self) -> String {
         format!("{} ({})", self.name, self.id)

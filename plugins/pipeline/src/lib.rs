@@ -1,6 +1,7 @@
 //! Stage type `pipeline`: starts another pipeline and, unless told otherwise, rests until that has ended.
 //!
-//! It rests on the signal that the child's end sends and asks for the child's state whenever it is woken, so a signal too many
+//! Its first step says that it is about to start it, so that a stage that is stopped in the second finds the child again. It rests on
+//! the signal that the child's end sends and asks for the child's state whenever it is woken, so a signal too many
 //! changes nothing. Whether the child may be started, and as whom, is decided by the host.
 #![allow(clippy::result_large_err, reason = "a failure is built once and ends its step; boxing it would only hide that")]
 
@@ -47,8 +48,13 @@ pub fn validate(params: &str) -> Vec<(String, String)> {
 pub fn step<H: Host>(input: &StepInput, host: &mut H) -> Result<Outcome, Failure> {
     let settings = Settings::of(&fields::object(&input.params)?).map_err(|problems| manifest::failure(&problems))?;
     match checkpoint::read::<Child>(input, SCHEMA)? {
-        Some(child) if matches!(input.wake, Wake::TimedOut) => child::timed_out(child, &settings, host),
-        Some(child) => child::look(child, &settings, host),
+        Some(child) if child.is_started() && matches!(input.wake, Wake::TimedOut) => child::timed_out(child, &settings, host),
+        Some(child) if child.is_started() => child::look(child, &settings, host),
+        Some(_) if settings.wait && matches!(input.wake, Wake::TimedOut) => {
+            let child = start::child(input, &settings, host)?;
+            child::timed_out(child, &settings, host)
+        }
+        Some(_) => start::start(input, &settings, host),
         None if input.mode == Mode::Plan => {
             Ok(Outcome::Skipped(Results::message(format!("the pipeline {} would be started", settings.pipeline))))
         }
@@ -56,7 +62,7 @@ pub fn step<H: Host>(input: &StepInput, host: &mut H) -> Result<Outcome, Failure
             let message = format!("the stage's time ran out before the pipeline {} was started", settings.pipeline);
             Err(Failure::user(STAGE_TIMEOUT, message))
         }
-        None => start::start(input, &settings, host),
+        None => Child::announced(&settings.pipeline, input.now_ms).announce(),
     }
 }
 
@@ -64,9 +70,10 @@ pub fn step<H: Host>(input: &StepInput, host: &mut H) -> Result<Outcome, Failure
 ///
 /// # Errors
 /// When the child cannot be asked; the stage's own parameters do not matter here.
-pub fn cancel<H: Executions + Context>(input: &StepInput, reason: &str, host: &mut H) -> Result<Outcome, Failure> {
+pub fn cancel<H: Host>(input: &StepInput, reason: &str, host: &mut H) -> Result<Outcome, Failure> {
     match checkpoint::read::<Child>(input, SCHEMA)? {
-        Some(child) => child::cancel(child, reason, host),
+        Some(child) if child.is_started() => child::cancel(child, reason, host),
+        Some(_) => start::undo(input, reason, host),
         None => Ok(Outcome::Canceled(Results::message("no pipeline had been started"))),
     }
 }

@@ -1,4 +1,4 @@
-//! The first step: what the child is told of its parent, its start, and a first look at it.
+//! The second step: what the child is told of its parent, its start, and a first look at it.
 
 use sdk::contract::{Blame, Failure, Outcome, Results, RunInfo, StepInput};
 use sdk::fields;
@@ -10,14 +10,33 @@ use crate::child::{self, Child};
 use crate::settings::Settings;
 
 /// Starts the child. Repeated within the same attempt, the host gives the same child.
-pub(crate) fn start<H: Host>(input: &StepInput, settings: &Settings, host: &mut H) -> Result<Outcome, Failure> {
+pub(crate) fn child<H: Host>(input: &StepInput, settings: &Settings, host: &mut H) -> Result<Child, Failure> {
     let info = host.info();
     let application = settings.application.clone().unwrap_or_else(|| info.application.clone());
     let trigger = trigger(settings, &info, host)?;
     let id = host
         .start(&application, &settings.pipeline, &trigger.to_string())
         .map_err(|error| refused(&application, &settings.pipeline, &error))?;
-    let mut child = Child { id, name: settings.pipeline.clone(), since: input.now_ms, cancel_asked: false };
+    Ok(Child { id, ..Child::announced(&settings.pipeline, input.now_ms) })
+}
+
+/// The stage is stopped, and nobody knows whether the step that was to start the child came so far: the same start gives the same
+/// child, which is then told to end. One that cannot be started never was.
+pub(crate) fn undo<H: Host>(input: &StepInput, reason: &str, host: &mut H) -> Result<Outcome, Failure> {
+    let none = || Ok(Outcome::Canceled(Results::message("no pipeline had been started")));
+    let settings = fields::object(&input.params).ok().and_then(|stage| Settings::of(&stage).ok());
+    // Whom nobody waits for is not stopped either.
+    let Some(settings) = settings.filter(|settings| settings.wait) else { return none() };
+    match child(input, &settings, host) {
+        Ok(child) => child::cancel(child, reason, host),
+        Err(failure) if failure.retryable => Err(failure),
+        Err(_) => none(),
+    }
+}
+
+/// Starts the child and rests until it has ended, unless it is not to be waited for.
+pub(crate) fn start<H: Host>(input: &StepInput, settings: &Settings, host: &mut H) -> Result<Outcome, Failure> {
+    let mut child = child(input, settings, host)?;
     // The child lives whatever becomes of this look: when it fails, the signal of the child's end brings the next one.
     if settings.wait {
         return match child::get(&child.id, host) {

@@ -10,7 +10,7 @@ fn every_problem_is_named_at_its_place() {
     let at: Vec<_> = validate(&bad.to_string()).into_iter().map(|(pointer, _)| pointer).collect();
     assert_eq!(at, ["/pipeline", "/application", "/pipelineParameters", "/waitForCompletion", "/skipDownstreamOutput"]);
     let mut host = Script::default();
-    assert_eq!(step(&start(&bad.to_string()), &mut host).unwrap_err().code, "params-invalid");
+    assert_eq!(step(&first(&bad.to_string()), &mut host).unwrap_err().code, "params-invalid");
     assert_eq!(host.calls, [""; 0], "nothing is done");
     assert_eq!(validate("[]")[0].0, "");
     assert_eq!(validate("{\"pipeline\": \"  \"}")[0].0, "/pipeline");
@@ -25,12 +25,12 @@ fn expressions_are_judged_when_they_are_resolved() {
     assert_eq!(validate(&params.to_string()), []);
     assert_eq!(validate(&json!({"pipeline": "p", "application": null, "pipelineParameters": null}).to_string()), []);
     let left = json!({"pipeline": "p", "pipelineParameters": text}).to_string();
-    assert_eq!(step(&start(&left), &mut Script::default()).unwrap_err().code, "params-invalid");
+    assert_eq!(step(&first(&left), &mut Script::default()).unwrap_err().code, "params-invalid");
 }
 
 #[test]
 fn garbage_checkpoints_are_refused() {
-    let mut input = start(&deploy().to_string());
+    let mut input = first(&deploy().to_string());
     for (schema, data, code) in
         [(1, "{", "checkpoint-unreadable"), (1, "{}", "checkpoint-unreadable"), (9, "{}", "checkpoint-unknown-schema")]
     {

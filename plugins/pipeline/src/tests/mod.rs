@@ -9,10 +9,17 @@ use std::collections::VecDeque;
 
 use sdk::contract::{Blame, Suspended};
 use sdk::host::ExecutionError;
-use sdk::testing::{Script, after, signal, start};
+use sdk::testing::{Script, after, signal, start as first};
 use serde_json::{Value, json};
 
 use super::*;
+
+/// The step that starts the child, after the one that says so.
+fn start(params: &str) -> StepInput {
+    let input = first(params);
+    let announced = step(&input, &mut Script::default()).unwrap();
+    after(&input, &announced, Wake::Poll)
+}
 
 /// A host with one child, whose states follow each other; the last stays.
 fn host(states: impl IntoIterator<Item = Result<Value, ExecutionError>>) -> Script {

@@ -3,6 +3,15 @@
 use super::*;
 
 #[test]
+fn it_says_that_it_starts_the_child_before_it_does() {
+    let mut host = Script::default();
+    let Ok(Outcome::Yielded(yielded)) = step(&first(&deploy().to_string()), &mut host) else { panic!("not yielded") };
+    assert_eq!(yielded.progress.message, "starting Deploy eu");
+    assert_eq!(value(&yielded.checkpoint.data), json!({"id": "", "name": "Deploy eu", "since": 1_000}));
+    assert_eq!(host.calls, [""; 0]);
+}
+
+#[test]
 fn it_starts_the_child_and_rests_on_its_end() {
     let mut host = host([running()]);
     let asked = suspended(step(&start(&deploy().to_string()), &mut host));
@@ -156,7 +165,7 @@ fn a_child_that_has_ended_already_is_not_waited_for() {
 
 #[test]
 fn a_plan_starts_nothing() {
-    let mut input = start(&deploy().to_string());
+    let mut input = first(&deploy().to_string());
     input.mode = Mode::Plan;
     let mut host = Script::default();
     let Ok(Outcome::Skipped(results)) = step(&input, &mut host) else { panic!("not skipped") };

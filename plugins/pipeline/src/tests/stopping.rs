@@ -10,9 +10,40 @@ fn cancel_after(input: &StepInput, first: &Outcome) -> StepInput {
 #[test]
 fn before_there_is_a_child_it_is_cancelled_at_once() {
     let mut host = Script::default();
-    let results = canceled(cancel(&start(&deploy().to_string()), "no", &mut host));
+    let results = canceled(cancel(&first(&deploy().to_string()), "no", &mut host));
     assert_eq!(results.message, "no pipeline had been started");
     assert_eq!(host.calls, [""; 0]);
+}
+
+#[test]
+fn a_child_that_may_have_been_started_is_found_again_and_cancelled() {
+    let mut found = host([Ok(json!({"status": "CANCELED", "name": "n"}))]);
+    let results = canceled(cancel(&start(&deploy().to_string()), "no", &mut found));
+    assert_eq!(results.message, "n (c1) was cancelled");
+    assert_eq!((found.count("start"), found.count("cancel")), (1, 1));
+
+    let mut late = host([Ok(json!({"status": "RUNNING", "name": "n"}))]);
+    late.starts = VecDeque::from([Err(unavailable())]);
+    let failure = cancel(&start(&deploy().to_string()), "no", &mut late).unwrap_err();
+    assert!(failure.retryable, "it is asked again");
+
+    let mut refused = Script { starts: VecDeque::from([Err(ExecutionError::Refused("it is disabled".into()))]), ..Script::default() };
+    assert_eq!(canceled(cancel(&start(&deploy().to_string()), "no", &mut refused)).message, "no pipeline had been started");
+
+    let mut alone = Script::default();
+    let not_waited = json!({"pipeline": "Deploy eu", "waitForCompletion": false});
+    assert_eq!(canceled(cancel(&start(&not_waited.to_string()), "no", &mut alone)).message, "no pipeline had been started");
+    assert_eq!(alone.calls, [""; 0], "whom nobody waits for is not stopped either");
+}
+
+#[test]
+fn time_that_runs_out_during_the_start_cancels_the_child() {
+    let mut host = host([running()]);
+    let mut input = start(&deploy().to_string());
+    input.wake = Wake::TimedOut;
+    let failure = step(&input, &mut host).unwrap_err();
+    assert_eq!(failure.code, "stage-timeout");
+    assert_eq!((host.count("start"), host.count("cancel")), (1, 1));
 }
 
 #[test]
@@ -122,7 +153,7 @@ fn a_child_that_ended_in_the_last_moment_counts() {
 
 #[test]
 fn time_may_run_out_before_there_is_a_child() {
-    let mut input = start(&deploy().to_string());
+    let mut input = first(&deploy().to_string());
     input.wake = Wake::TimedOut;
     let mut host = Script::default();
     let failure = step(&input, &mut host).unwrap_err();
