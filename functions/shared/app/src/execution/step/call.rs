@@ -1,7 +1,7 @@
 //! What a step is called with, and what a waiting stage watches.
 
 use super::Stop;
-use super::held::{Held, StepKey, step_key};
+use super::held::Held;
 use super::journal::{self, Journal, Of};
 use crate::accounts;
 use crate::error::AppError;
@@ -9,35 +9,18 @@ use crate::execution::children::Children;
 use crate::execution::plan::PlannedStage;
 use crate::execution::scope::read;
 use crate::ports::{ClusterError, Export, RunInfo, StepCall, StepFault, StepMode, Wake};
-use engine::{Call, Effect, wanted};
+use engine::{Call, Effect};
 use futures::FutureExt;
 use futures::future::{self, BoxFuture};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Prepares the steps that the commit under way wants for the first time, while it is being written. What would have to wait for
-/// something is left to afterwards.
-pub(super) fn prepare_ahead(held: &mut Held) {
-    held.ahead.clear();
-    let known: BTreeSet<StepKey> = wanted(&held.saved.execution).iter().filter_map(step_key).collect();
-    for effect in wanted(&held.meta.execution) {
-        let Some(key) = step_key(&effect).filter(|key| !known.contains(key) && !held.inherited.contains(key)) else { continue };
-        let at_once = held.plan.stages.get(key.0).is_some_and(|stage| stage.component.grant.kubernetes.is_empty());
-        if at_once && let Some(Ok(Ok(call))) = prepare(held, &effect).now_or_never() {
-            held.ahead.insert(key, call);
-        }
-    }
-}
-
-/// Gathers everything for a step, unless that was done ahead. The inner error is a fault of the step itself and goes through the engine as one.
+/// Gathers everything for a step. The inner error is a fault of the step itself and goes through the engine as one.
 pub(crate) async fn prepare(held: &mut Held, effect: &Effect) -> Result<Result<StepCall, StepFault>, Stop> {
     let Effect::Step { run, attempt, seq, retry, call, wake, scheduled_ms, deadline_ms } = effect else {
         return Ok(Err(StepFault::Unavailable("not a step".to_owned())));
     };
-    if let Some(call) = held.ahead.remove(&(*run, *attempt, *seq, *retry)) {
-        return Ok(Ok(call));
-    }
     let scope = held.scope(*run).await?;
     let (Some(stage), Some(data)) = (held.plan.stages.get(*run), held.stages.get(*run)) else {
         return Ok(Err(StepFault::Component("the plan has no such stage".to_owned())));

@@ -1,7 +1,7 @@
 //! The commit: one transaction a transition, with everything that lists and followers need.
 
 use super::held::{Held, StepKey, unchanged};
-use super::{COMMITS_MAX, Stop, call, journal};
+use super::{COMMITS_MAX, Stop, journal};
 use crate::error::AppError;
 use crate::execution::inbox::done;
 use crate::execution::keys;
@@ -16,7 +16,6 @@ use engine::{Execution, Phase, RunState};
 use model::Millis;
 use serde_json::json;
 use std::sync::Arc;
-use std::task::Poll;
 
 /// Log lines of one commit beyond this many bytes go to a blob.
 const LOG_INLINE_BYTES_MAX: usize = 64 << 10;
@@ -166,17 +165,11 @@ impl Held {
     /// Writes; an unknown answer is looked up until it is known. False when only something beside the execution had changed.
     async fn transact(&mut self, writes: Vec<Write>, commit_id: &str) -> Result<bool, Stop> {
         let transaction = Transaction { writes, token: Some(commit_id.to_owned()) };
-        let table = self.ports.table.clone();
         for _ in 0..LOOKS_MAX {
-            let mut writing = table.transact(transaction.clone());
-            let written = match futures::poll!(&mut writing) {
-                Poll::Ready(written) => written,
-                Poll::Pending => {
-                    call::prepare_ahead(self);
-                    writing.await
-                }
+            let error = match self.ports.table.transact(transaction.clone()).await {
+                Ok(()) => return Ok(true),
+                Err(error) => error,
             };
-            let Err(error) = written else { return Ok(true) };
             match error {
                 TransactError::Conflict(places) => {
                     if self.stands(commit_id).await? {

@@ -10,7 +10,7 @@ use crate::execution::restart;
 use crate::execution::scope::StageScope;
 use crate::execution::start::meta_item;
 use crate::execution::stored::{Answer, EventVerdict, Inbound, LogEntry, Meta, Outside, StageData};
-use crate::ports::{Condition, Item, Query, StepCall, Table, TransactError, Transaction, Write};
+use crate::ports::{Condition, Item, Query, Table, TransactError, Transaction, Write};
 use crate::record::{decode, load};
 use engine::planted::{Bug, planted};
 use engine::{Effect, Event, Execution, Phase, decide, wake_at, wanted};
@@ -72,8 +72,6 @@ pub(crate) struct Held {
     pub(crate) scopes: BTreeMap<(usize, u32), Arc<StageScope>>,
     /// Steps that an earlier worker may have begun: only those can have a trace.
     pub(crate) inherited: BTreeSet<StepKey>,
-    /// Steps that were prepared while the commit that wants them was being written.
-    pub(crate) ahead: BTreeMap<StepKey, StepCall>,
     /// Steps that came back since the last commit.
     pub(crate) landed: BTreeSet<StepKey>,
     /// Those of the inherited whose traces this worker has not looked at.
@@ -150,7 +148,6 @@ impl Held {
             saved,
             grown: false,
             scopes: BTreeMap::new(),
-            ahead: BTreeMap::new(),
             landed: BTreeSet::new(),
             unseen: inherited.clone(),
             inherited,
