@@ -26,8 +26,10 @@ use std::sync::{LazyLock, Mutex};
 
 /// Time of a stage that says none: what does not end by itself has ended long before.
 pub(crate) const STAGE_MS: u64 = 60 * 24 * 3_600_000;
-/// Time of a stage that waits for another execution, whose stages have theirs.
-pub(crate) const CHILD_MS: u64 = 600 * 24 * 3_600_000;
+/// Time of a stage that waits for another execution, whose stages have theirs: of those that wait for each other the lowest is over
+/// first.
+const CHILD_MS: [u64; 4] = [600 * DAY_MS, 500 * DAY_MS, 400 * DAY_MS, 300 * DAY_MS];
+const DAY_MS: u64 = 24 * 3_600_000;
 const TYPE: &str = "scripted";
 /// A stage that can stop what it began.
 const UNDOER: &str = "undoer";
@@ -147,7 +149,12 @@ impl Entropy for Names {
 
 /// A pipeline as people write it.
 pub(crate) fn document(at: usize, pipeline: &Pipeline) -> Value {
-    let stages: Vec<Value> = pipeline.stages.iter().enumerate().map(|(at, stage)| stage_json(at, stage)).collect();
+    let mut stages: Vec<Value> = pipeline.stages.iter().enumerate().map(|(at, stage)| stage_json(at, stage)).collect();
+    for (json, stage) in stages.iter_mut().zip(&pipeline.stages) {
+        if stage.calls() && stage.timeout_ms.is_none() {
+            json["stageTimeoutMs"] = json!(CHILD_MS[at.min(CHILD_MS.len() - 1)]);
+        }
+    }
     let mut json = json!({"application": APPLICATION, "name": format!("pipeline {at}"), "stages": stages});
     match pipeline.limit {
         Some(1) => json["limitConcurrent"] = json!(true),
@@ -212,7 +219,7 @@ pub(crate) fn stage_json(at: usize, stage: &Stage) -> Value {
     if let Some(text) = condition {
         put("stageEnabled", json!({"type": "expression", "expression": text}));
     }
-    if let Some(ms) = stage.timeout_ms.or(stage.calls().then_some(CHILD_MS)) {
+    if let Some(ms) = stage.timeout_ms {
         put("stageTimeoutMs", json!(ms));
     }
     if stage.succeed_on_timeout {
