@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::execution::stored::LogEntry;
+use crate::execution::{control, epilogue};
 
 /// An execution about to end, into whose last commit a cancel is sent.
 async fn ending(world: &World) -> ExecutionId {
@@ -191,4 +192,29 @@ async fn a_failure_keeps_its_own_reason_when_what_it_leaves_is_too_large() {
     let reason = world.detail(&id).await.stages[0].reason.clone().unwrap();
     assert_eq!(reason.code, model::reason::Code::Stage("broken".to_owned()));
     assert!(world.meta(&id).await.execution.status == Status::Terminal);
+}
+
+/// Whoever cleans up after an end read META and the inbox; then the execution is opened again, and gets its slot by an event of the
+/// same name as one that was there before.
+#[tokio::test]
+async fn what_comes_in_for_one_that_was_opened_again_is_not_answered_as_too_late() {
+    let world = world(judging);
+    let id = world.prepare(judged()).await.unwrap().execution;
+    world.settle().await;
+    world.judge(&id).await;
+    world.settle().await;
+    assert_eq!(world.status(&id).await, Status::Succeeded);
+    let event = |name: &str, what: Outside| {
+        let item = epilogue::sent(&id, name, "waybill", what, world.clock.now_ms()).unwrap();
+        Transaction::of(vec![Write::Put(item, vec![])])
+    };
+    world.ports.table.transact(event("a", Outside::Resume)).await.unwrap();
+    world.ports.table.transact(event("b", Outside::Resume)).await.unwrap();
+    let (ports, restarted, granted) = (world.ports.clone(), id.clone(), event("b", Outside::Granted { superseded: vec![] }));
+    world.table.meanwhile(0, async move {
+        control::restart(ports.start(), &root(), &restarted, "1", None).await.unwrap();
+        ports.table.transact(granted).await.unwrap();
+    });
+    assert_eq!(world.advance(&id).await, Rest::Ended);
+    assert_eq!(world.items(&id, "EVT#").await, 1, "it is for the execution that goes on");
 }
