@@ -104,26 +104,35 @@ async fn a_judgment_is_answered() {
     assert!(matches!(report.end, StepEnd::Succeeded(_)), "{report:?}");
 }
 
+/// The step that starts the child, after the one that only says so.
+async fn starting(bench: &Bench, setup: &Setup, params: &Value) -> StepCall {
+    let said = bench.start("pipeline", &Setup::default(), params).await.unwrap();
+    assert!(said.end == StepEnd::Yielded && said.host_calls == 0, "{said:?}");
+    let mut call = bench.call("pipeline", setup, params);
+    (call.wake, call.checkpoint, call.seq) = (Wake::Poll, said.checkpoint, 1);
+    call
+}
+
 #[tokio::test]
 async fn a_child_is_started_waited_for_and_ended() {
     let Some(bench) = Bench::open() else { return };
     let (setup, params) = (Setup::default(), json!({"type": "pipeline", "application": "shop", "pipeline": "deploy"}));
-    let report = bench.start("pipeline", &setup, &params).await.unwrap();
+    let report = bench.host.step(starting(&bench, &setup, &params).await).await.unwrap();
     let StepEnd::Suspended { any_of, until_ms: None } = &report.end else { panic!("{report:?}") };
     assert_eq!(any_of[0].name, "execution:01CHILD");
     let calls = setup.executions.calls();
     assert!(calls.len() == 2 && calls[0].starts_with("start shop/deploy {") && calls[1].starts_with("get 01CHILD status,"), "{calls:?}");
 
     // The step died before its outcome was written: it starts again, and the child is the same.
-    let again = bench.start("pipeline", &setup, &params).await.unwrap();
+    let again = bench.host.step(starting(&bench, &setup, &params).await).await.unwrap();
     assert_eq!((again.end, setup.executions.children.lock().unwrap().len()), (report.end, 1));
     // With its trace it asks for nothing.
     let traced = Setup { journal: MemoryJournal::after(report.trace), ..Setup::default() };
-    bench.start("pipeline", &traced, &params).await.unwrap();
+    bench.host.step(starting(&bench, &traced, &params).await).await.unwrap();
     assert_eq!(traced.executions.calls(), [""; 0]);
 
     let mut stop = bench.call("pipeline", &setup, &params);
-    (stop.export, stop.checkpoint, stop.seq) = (Export::Cancel("enough".into()), report.checkpoint, 1);
+    (stop.export, stop.checkpoint, stop.seq) = (Export::Cancel("enough".into()), report.checkpoint, 2);
     let report = bench.host.step(stop).await.unwrap();
     assert!(matches!(report.end, StepEnd::Running { .. }), "{report:?}");
     assert!(setup.executions.calls().iter().any(|c| c.starts_with("cancel 01CHILD") && c.ends_with("enough")));
@@ -134,7 +143,7 @@ async fn a_child_is_not_started_without_the_grant_or_in_a_plan() {
     let Some(bench) = Bench::open() else { return };
     let params = json!({"type": "pipeline", "application": "shop", "pipeline": "deploy"});
     let (bare, plan) = (Setup::default(), Setup { mode: StepMode::Plan, ..Setup::default() });
-    let mut call = bench.call("pipeline", &bare, &params);
+    let mut call = starting(&bench, &bare, &params).await;
     call.grant.executions.clear();
     let report = bench.host.step(call).await.unwrap();
     assert!(matches!(&report.end, StepEnd::Failed(failure) if failure.code == "child-refused"), "{report:?}");
