@@ -67,16 +67,19 @@ async fn traced(world: &World) -> ExecutionId {
     id
 }
 
+/// A step that writes its trace and never comes back.
+fn traced_for_ever(call: &StepCall) -> Answer {
+    let journal = call.journal.clone();
+    async move {
+        let entry = TraceEntry { index: 0, call: "kubernetes.apply".to_owned(), request: "r".to_owned(), response: None };
+        journal.intend(vec![entry]).await.unwrap();
+        future::pending().await
+    }
+    .boxed()
+}
+
 fn traces() -> World {
-    world(|call| {
-        let journal = call.journal.clone();
-        async move {
-            let entry = TraceEntry { index: 0, call: "kubernetes.apply".to_owned(), request: "r".to_owned(), response: None };
-            journal.intend(vec![entry]).await.unwrap();
-            future::pending().await
-        }
-        .boxed()
-    })
+    world(traced_for_ever)
 }
 
 #[tokio::test]
@@ -114,15 +117,7 @@ async fn a_trace_that_arrives_after_its_step_was_stopped_goes_with_the_rest() {
         (Export::Cancel(_), _) if call.wake == crate::ports::Wake::Poll => succeeds(),
         (Export::Cancel(_), _) => ends(StepEnd::Running { poll_after_ms: 5_000, watch: vec![] }),
         (_, "1") => ends(judgment(&[])),
-        _ => {
-            let journal = call.journal.clone();
-            async move {
-                let entry = TraceEntry { index: 0, call: "kubernetes.apply".to_owned(), request: "r".to_owned(), response: None };
-                journal.intend(vec![entry]).await.unwrap();
-                future::pending().await
-            }
-            .boxed()
-        }
+        _ => traced_for_ever(call),
     });
     let id = world.prepare(json!([{"refId": "1", "type": "undo"}, {"refId": "2", "type": "wait"}])).await.unwrap().execution;
     let (ports, sent) = (world.ports.clone(), id.clone());
