@@ -9,7 +9,7 @@ use crate::execution::plan::Plan;
 use crate::execution::retention::listed;
 use crate::execution::start::{meta_item, order_row, summaries};
 use crate::execution::stored::{LogEntry, Meta, OrderRow, Summary, Transition};
-use crate::ports::{Change, ITEMS_A_COMMIT_MAX, Item, Table, TransactError, Transaction, Write};
+use crate::ports::{Change, ITEMS_A_COMMIT_MAX, Item, Key, Table, TransactError, Transaction, Write};
 use crate::record::{item, load};
 use engine::planted::{Bug, planted};
 use engine::{Execution, Phase, RunState};
@@ -251,26 +251,35 @@ pub(in crate::execution) async fn views(
     plan: Option<&Plan>,
     kept_ms: Millis,
 ) -> Result<Vec<Write>, AppError> {
-    let execution = &meta.execution;
-    let mut writes = Vec::new();
-    for (key, row) in plan.map(|plan| summaries(meta, plan)).unwrap_or_default() {
+    let rows = match plan {
+        Some(plan) => summaries(meta, plan),
+        None => stored_rows(table, meta).await?,
+    };
+    let mut writes = Vec::with_capacity(rows.len() + meta.orders.len());
+    for (key, row) in rows {
         writes.push(Write::Put(listed(key, &row, kept_ms)?, vec![]));
     }
-    let lists = [keys::of_pipeline(&meta.pipeline, &execution.id), keys::of_application(&meta.application.key(), &execution.id)];
-    for key in lists.into_iter().filter(|_| plan.is_none()) {
+    for order in &meta.orders {
+        let key = keys::order(&order.project, order.number);
+        if let Some((row, _)) = load::<OrderRow>(table, &key).await? {
+            writes.push(Write::Put(item(key, &order_row(row.order, &meta.execution))?, vec![]));
+        }
+    }
+    Ok(writes)
+}
+
+/// The rows of lists as they are stored, brought up to date.
+async fn stored_rows(table: &dyn Table, meta: &Meta) -> Result<Vec<(Key, Summary)>, AppError> {
+    let execution = &meta.execution;
+    let mut rows = Vec::new();
+    for key in [keys::of_pipeline(&meta.pipeline, &execution.id), keys::of_application(&meta.application.key(), &execution.id)] {
         if let Some((mut row, _)) = load::<Summary>(table, &key).await? {
             row.status = execution.status;
             row.reason.clone_from(&execution.reason);
             row.started_ms = execution.started_ms;
             row.ended_ms = execution.ended_ms;
-            writes.push(Write::Put(listed(key, &row, kept_ms)?, vec![]));
+            rows.push((key, row));
         }
     }
-    for order in &meta.orders {
-        let key = keys::order(&order.project, order.number);
-        if let Some((row, _)) = load::<OrderRow>(table, &key).await? {
-            writes.push(Write::Put(item(key, &order_row(row.order, execution))?, vec![]));
-        }
-    }
-    Ok(writes)
+    Ok(rows)
 }
