@@ -214,11 +214,13 @@ pub struct Execution {
     /// Where it stands.
     pub status: Status,
     /// Why, unless RUNNING or SUCCEEDED.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// Who cancelled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel: Option<Cancel>,
     /// It waits for a slot of its pipeline.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub queued: bool,
     /// It is cancelled when it has not begun by then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -227,7 +229,7 @@ pub struct Execution {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Pause>,
     /// How long it was held, in all.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none")]
     pub paused_ms: Millis,
     /// How it will end once everything live has wound down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -243,6 +245,11 @@ pub struct Execution {
     /// The graph; from the plan, never stored here.
     #[serde(skip)]
     pub graph: Arc<Graph>,
+}
+
+/// What says nothing is not stored.
+fn is_none<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Who holds an execution, and since when.
@@ -302,10 +309,10 @@ pub struct Live {
     /// When its time is over, on a clock that stands still while the execution is paused; none before it may begin.
     pub deadline_ms: Option<Millis>,
     /// Its time is over and it was told; its next answer is its last.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timed_out: bool,
     /// How often it yielded in a row.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none")]
     pub yields: u32,
     /// What it is doing.
     pub phase: Phase,
@@ -313,7 +320,7 @@ pub struct Live {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// What became of its execution window.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none")]
     pub window: WindowPass,
     /// How its own steps ended, while stages that it unfolds into afterwards are still to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]

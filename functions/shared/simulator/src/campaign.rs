@@ -8,9 +8,14 @@ use crate::shrink::{Small, shrink};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Failing seeds of which the smallest is looked for; the rest are counted.
 const SHOWN_MAX: usize = 3;
+/// Stages of a scenario that counts as small.
+pub const SMALL_STAGES: usize = 4;
+/// Transitions of a run that counts as small.
+pub const SMALL_TRANSITIONS: u64 = 30;
 
 /// Which seeds.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +49,10 @@ pub struct Tally {
     pub shown: BTreeMap<&'static str, u64>,
     /// Seeds that failed, by rule.
     pub failed: BTreeMap<&'static str, Vec<u64>>,
+    /// Seeds whose scenario is no larger than what people usually run: few stages, few transitions.
+    pub small: u64,
+    /// Time those took, one after the other.
+    pub small_took: Duration,
     /// Stages of the scenarios, for the median.
     stages: Vec<usize>,
     /// Outside events of the scenarios, for the median.
@@ -70,8 +79,12 @@ impl Tally {
         median(&self.events)
     }
 
-    fn add(&mut self, scenario: &Scenario, examined: &crate::examine::Examined) {
+    fn add(&mut self, scenario: &Scenario, examined: &crate::examine::Examined, took: Duration) {
         self.seeds += 1;
+        if scenario.size().0 <= SMALL_STAGES && examined.report.transitions <= SMALL_TRANSITIONS {
+            self.small += 1;
+            self.small_took += took;
+        }
         self.compared += u64::from(examined.compared);
         self.calls += examined.report.calls;
         self.transitions += examined.report.transitions;
@@ -92,6 +105,8 @@ impl Tally {
 
     fn join(&mut self, other: Self) {
         self.seeds += other.seeds;
+        self.small += other.small;
+        self.small_took += other.small_took;
         self.compared += other.compared;
         self.calls += other.calls;
         self.transitions += other.transitions;
@@ -130,9 +145,10 @@ pub fn campaign(seeds: Seeds) -> Tally {
             if seed >= end {
                 break;
             }
+            let start = Instant::now();
             let scenario = Arc::new(generate::scenario(seed));
             let examined = examine(&scenario, None, false);
-            mine.add(&scenario, &examined);
+            mine.add(&scenario, &examined, start.elapsed());
             if examined.failure.is_some() && seeds.first_only {
                 stop.store(true, Ordering::Relaxed);
             }

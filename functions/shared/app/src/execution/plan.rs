@@ -38,6 +38,7 @@ pub struct Plan {
     /// The pipeline's revision.
     pub revision: u64,
     /// The stages, by position.
+    #[serde(with = "pinned")]
     pub stages: Vec<PlannedStage>,
     /// The trigger as stages see it.
     pub trigger: Map<String, Value>,
@@ -89,6 +90,56 @@ pub struct StartedBy {
 
 impl Record for Plan {
     const SHAPE: &'static str = "plan";
+    /// 2: each component stands once.
+    const VERSION: u32 = 2;
+}
+
+/// Stages as they are stored: each component once, and for each stage its place among them.
+mod pinned {
+    use super::{Arc, Component, PlannedStage};
+    use serde::de::{Deserializer, Error};
+    use serde::{Deserialize, Serialize, Serializer};
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Written<'a> {
+        components: Vec<&'a Component>,
+        served_by: Vec<usize>,
+        list: &'a [PlannedStage],
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Read {
+        components: Vec<Arc<Component>>,
+        served_by: Vec<usize>,
+        list: Vec<PlannedStage>,
+    }
+
+    pub(super) fn serialize<S: Serializer>(stages: &[PlannedStage], serializer: S) -> Result<S::Ok, S::Error> {
+        let mut seen: Vec<&Arc<Component>> = Vec::new();
+        let mut place = |component| {
+            let same = |other: &&Arc<Component>| Arc::ptr_eq(other, component) || *other == component;
+            seen.iter().position(same).unwrap_or_else(|| {
+                seen.push(component);
+                seen.len() - 1
+            })
+        };
+        let served_by = stages.iter().map(|stage| place(&stage.component)).collect();
+        let components = seen.into_iter().map(Arc::as_ref).collect();
+        Written { components, served_by, list: stages }.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PlannedStage>, D::Error> {
+        let Read { components, served_by, mut list } = Read::deserialize(deserializer)?;
+        if served_by.len() != list.len() {
+            return Err(D::Error::custom("not every stage says its component"));
+        }
+        for (stage, place) in list.iter_mut().zip(served_by) {
+            stage.component = components.get(place).cloned().ok_or_else(|| D::Error::custom("a stage's component is missing"))?;
+        }
+        Ok(list)
+    }
 }
 
 /// A stage, with the component that serves it.
@@ -114,7 +165,8 @@ pub struct PlannedStage {
     /// Its JSON as it came.
     pub settings: Map<String, Value>,
     /// The component, pinned by digest.
-    pub component: Component,
+    #[serde(skip)]
+    pub component: Arc<Component>,
     /// The stage that unfolded into it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
@@ -130,7 +182,7 @@ pub struct PlannedStage {
 }
 
 /// A component, pinned when the execution started.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Component {
     /// The stage type's name.
@@ -193,6 +245,12 @@ impl PlannedStage {
     /// Pins a stage to the component that serves it.
     #[must_use]
     pub fn pin(stage: &Stage, row: &StageType) -> Self {
+        Self::of(stage, row, Arc::new(Component::pin(row)))
+    }
+
+    /// The same, where the component of the row was pinned before.
+    #[must_use]
+    pub fn of(stage: &Stage, row: &StageType, component: Arc<Component>) -> Self {
         Self {
             ref_id: stage.ref_id.clone(),
             kind: stage.kind.clone(),
@@ -203,7 +261,7 @@ impl PlannedStage {
             failure: stage.failure,
             condition: stage.condition.clone(),
             settings: stage.json.clone(),
-            component: Component::pin(row),
+            component,
             parent: None,
             window: stage.window.clone(),
             siblings_continue: stage.siblings_continue,
@@ -290,5 +348,59 @@ impl Plan {
         let mut plan = Self::load(table, blobs, &meta.execution.id, &meta.plan).await?;
         plan.stages.truncate(meta.execution.runs.len());
         Ok(plan)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::pipeline::Pipeline;
+    use serde_json::json;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Stages(#[serde(with = "pinned")] Vec<PlannedStage>);
+
+    fn row(name: &str) -> StageType {
+        StageType {
+            name: name.to_owned(),
+            aliases: Vec::new(),
+            version: "1.0.0".to_owned(),
+            wasm_sha256: String::new(),
+            cwasm_sha256: name.to_owned(),
+            engine: String::new(),
+            manifest: json!({}),
+            grant: Grant::default(),
+            exports: Vec::new(),
+            limits: StepLimits::default(),
+            timeout_ms: 1,
+        }
+    }
+
+    fn stages() -> Stages {
+        let list: Vec<Value> = (0..3).map(|at| json!({"refId": at.to_string(), "type": "wait", "name": "w"})).collect();
+        let pipeline = Pipeline::parse(&json!({"application": "app", "name": "p", "stages": list})).unwrap().0;
+        let rows = [row("one"), row("other"), row("one")];
+        Stages(pipeline.stages.iter().zip(&rows).map(|(stage, row)| PlannedStage::pin(stage, row)).collect())
+    }
+
+    #[test]
+    fn a_component_stands_once_and_every_stage_gets_its_own_back() {
+        let stages = stages();
+        let stored = serde_json::to_value(&stages).unwrap();
+        assert_eq!(stored["components"].as_array().map(Vec::len), Some(2), "{stored}");
+        assert_eq!(stored["servedBy"], json!([0, 1, 0]));
+        assert!(stored["list"][0].get("component").is_none(), "{stored}");
+        let back: Stages = serde_json::from_value(stored).unwrap();
+        assert_eq!(back, stages);
+        assert!(Arc::ptr_eq(&back.0[0].component, &back.0[2].component));
+    }
+
+    #[test]
+    fn a_plan_that_does_not_say_its_components_is_damaged() {
+        let mut stored = serde_json::to_value(stages()).unwrap();
+        stored["servedBy"] = json!([0, 1]);
+        assert!(serde_json::from_value::<Stages>(stored.clone()).unwrap_err().to_string().contains("not every stage says its component"));
+        stored["servedBy"] = json!([0, 1, 2]);
+        assert!(serde_json::from_value::<Stages>(stored).unwrap_err().to_string().contains("a stage's component is missing"));
     }
 }

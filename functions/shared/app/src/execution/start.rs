@@ -2,7 +2,7 @@
 
 use super::artifacts::{self, Bound};
 use super::keys;
-use super::plan::{Plan, PlannedStage, StartedBy};
+use super::plan::{Component, Plan, PlannedStage, StartedBy};
 use super::retention::listed;
 use super::slots::{self, Entered};
 use super::stored::{Correlation, Counter, Meta, OrderKey, OrderRow, Summary};
@@ -26,6 +26,7 @@ use model::status::Status;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Orders that one start may make: one in each project the application is bound to.
 const ORDERS_A_START_MAX: usize = 20;
@@ -184,13 +185,18 @@ async fn pin(table: &dyn Table, pipeline: &Pipeline) -> Result<Vec<PlannedStage>
         problems.error("/stages", "no-stages", "the pipeline has no stages to run");
     }
     let mut stages = Vec::with_capacity(pipeline.stages.len());
-    let mut rows: BTreeMap<&str, Option<StageType>> = BTreeMap::new();
+    let mut rows: BTreeMap<&str, Option<(StageType, Arc<Component>)>> = BTreeMap::new();
     for (i, stage) in pipeline.stages.iter().enumerate() {
         if !rows.contains_key(stage.kind.as_str()) {
-            rows.insert(&stage.kind, stage_types::get(table, &stage.kind).await?);
+            let row = stage_types::get(table, &stage.kind).await?;
+            let pinned = |row: StageType| {
+                let component = Arc::new(Component::pin(&row));
+                (row, component)
+            };
+            rows.insert(&stage.kind, row.map(pinned));
         }
         match rows.get(stage.kind.as_str()).and_then(Option::as_ref) {
-            Some(row) => stages.push(PlannedStage::pin(stage, row)),
+            Some((row, component)) => stages.push(PlannedStage::of(stage, row, component.clone())),
             None => {
                 let message = format!("stage `{}`: no stage type `{}` is installed", stage.name, stage.kind);
                 problems.error(format!("/stages/{i}/type"), ReasonCode::UnsupportedStageType.as_str(), message);

@@ -14,6 +14,11 @@ use serde_json::{Map, Value};
 /// Most bytes of a stage's outputs that are kept inline; more goes to a blob.
 pub const INLINE_BYTES_MAX: usize = 32 << 10;
 
+/// What says nothing is not stored.
+fn is_none<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// META: the state vector, who works on it, and where it shows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,6 +32,7 @@ pub struct Meta {
     /// Of which pipeline.
     pub pipeline: PipelineId,
     /// Orders that show it.
+    #[serde(default, skip_serializing_if = "is_none")]
     pub orders: Vec<OrderKey>,
     /// The worker that holds it; empty when nobody does.
     pub fence: String,
@@ -93,6 +99,8 @@ pub struct Subscription {
 
 impl Record for Meta {
     const SHAPE: &'static str = "execution";
+    /// 2: ended stage runs are rows that count from the one before.
+    const VERSION: u32 = 2;
 }
 
 /// A release order, by its key.
@@ -124,24 +132,34 @@ pub struct StageData {
     /// The attempt that left it; what an earlier attempt left counts for nothing.
     pub attempt: u32,
     /// The resolved settings; nothing when they are those of the plan.
+    #[serde(skip_serializing_if = "is_none")]
     pub settings: Kept,
     /// What the component returned last: (schema, JSON).
+    #[serde(skip_serializing_if = "is_none")]
     pub checkpoint: Option<(u32, String)>,
     /// The stage's own context.
+    #[serde(skip_serializing_if = "is_none")]
     pub context: Kept,
     /// What later stages see.
+    #[serde(skip_serializing_if = "is_none")]
     pub outputs: Kept,
     /// Artifacts it made.
+    #[serde(skip_serializing_if = "is_none")]
     pub artifacts: Vec<Value>,
     /// Progress for people.
+    #[serde(skip_serializing_if = "is_none")]
     pub progress: Option<Progress>,
     /// The signals it waits for.
+    #[serde(skip_serializing_if = "is_none")]
     pub signals: Vec<SignalSpec>,
     /// What it watches, by account.
+    #[serde(skip_serializing_if = "is_none")]
     pub watch: Vec<(String, WatchSpec)>,
     /// Answers that people gave.
+    #[serde(skip_serializing_if = "is_none")]
     pub answers: Vec<Answer>,
     /// What it said at its end.
+    #[serde(skip_serializing_if = "is_none")]
     pub message: String,
 }
 
@@ -286,14 +304,19 @@ pub struct LogEntry {
     /// When.
     pub at: Millis,
     /// What changed, stage by stage.
+    #[serde(skip_serializing_if = "is_none")]
     pub transitions: Vec<Transition>,
     /// What became of outside events.
+    #[serde(skip_serializing_if = "is_none")]
     pub verdicts: Vec<EventVerdict>,
     /// What components said.
+    #[serde(skip_serializing_if = "is_none")]
     pub lines: Vec<StageLine>,
     /// The lines' blob, when there are too many.
+    #[serde(skip_serializing_if = "is_none")]
     pub blob: Option<String>,
     /// Lines dropped beyond the limit.
+    #[serde(skip_serializing_if = "is_none")]
     pub dropped: u32,
 }
 
@@ -371,6 +394,7 @@ pub struct Summary {
     /// The plan, which holds artifacts and parameters.
     pub plan: String,
     /// Orders that show it.
+    #[serde(default, skip_serializing_if = "is_none")]
     pub orders: Vec<OrderKey>,
 }
 

@@ -100,7 +100,9 @@ async fn pin(
             }
         }
         // A stage of its parent's own type is a part of it and does not unfold again.
-        made.component.plans &= made.component.name != stage.component.name;
+        if made.component.plans && made.component.name == stage.component.name {
+            Arc::make_mut(&mut made.component).plans = false;
+        }
         pinned.push(made);
     }
     Ok(if problems.is_empty() { Ok(pinned) } else { Err(problems) })
