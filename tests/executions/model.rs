@@ -21,5 +21,7 @@ mod queue;
 mod size;
 #[path = "model/steering.rs"]
 mod steering;
+#[path = "model/variables.rs"]
+mod variables;
 #[path = "model/windows.rs"]
 mod windows;
