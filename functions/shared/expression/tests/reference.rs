@@ -1,0 +1,88 @@
+//! Every row of the reference: its example has the value it says, and its rows are whole.
+
+use expression::{Host, Refusal, Scope, evaluate, evaluate_with, reference};
+use serde_json::{Map, Value, json};
+
+/// Answers what the examples ask.
+struct Given;
+
+impl Host for Given {
+    fn now_ms(&self) -> Option<i64> {
+        Some(1_600_000_000_000)
+    }
+
+    fn random(&self) -> Option<u128> {
+        Some(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)
+    }
+
+    fn current_stage(&self) -> Option<String> {
+        Some("1".to_owned())
+    }
+
+    fn fetch(&self, url: &str) -> Result<String, Refusal> {
+        let name = url.rsplit('/').next().unwrap_or_default();
+        let found = [("text", "hello"), ("json", "{\"a\": 1}"), ("yaml", "a: 1"), ("properties", "# x\na = 1\nb\\\n  c: 2\n")];
+        found.iter().find(|(n, _)| *n == name).map(|(_, body)| (*body).to_owned()).ok_or(Refusal::Failed("not found".to_owned()))
+    }
+
+    fn yaml(&self, _text: &str) -> Result<Vec<Value>, Refusal> {
+        Ok(vec![json!({"a": 1})])
+    }
+
+    fn call(&self, function: &str, _arguments: &[Value]) -> Result<Value, Refusal> {
+        match function {
+            "pipelineId" | "pipelineIdInApplication" => Ok(json!("p1")),
+            "applicationMetadata" => Ok(json!({"email": "a@example.com"})),
+            "canaryConfigNameToId" => Ok(json!("c1")),
+            _ => Err(Refusal::Off),
+        }
+    }
+}
+
+fn scope() -> Map<String, Value> {
+    let build = json!({"name": "Build", "id": "s1", "refId": "1", "type": "deployManifest", "status": "SUCCEEDED", "outputs": {},
+        "context": {"manifests": [{"kind": "Deployment", "spec": {"template": {"metadata": {"labels": {"app": "web"}}}}}]}});
+    let judgment = json!({"name": "Go?", "id": "s2", "refId": "2", "type": "manualJudgment", "status": "SUCCEEDED", "outputs": {},
+        "context": {"judgmentInput": "yes"}});
+    let deploy = json!({"name": "Deploy", "id": "s3", "refId": "3", "type": "deploy", "status": "SUCCEEDED", "outputs": {},
+        "context": {"region": "eu", "deploy.server.groups": {"eu": ["web-v001"]}}});
+    let trigger = json!({"resolvedExpectedArtifacts": [{"boundArtifact": {"name": "web", "type": "docker/image", "version": "1"}}]});
+    let execution = json!({"stages": [build, judgment, deploy], "authentication": {"user": "ann"}});
+    Map::from_iter([("execution".to_owned(), execution), ("trigger".to_owned(), trigger)])
+}
+
+#[test]
+fn every_example_has_its_value() {
+    let rows = reference::rows();
+    assert!(rows.len() > 300, "{}", rows.len());
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let want: Value = serde_json::from_str(row.value).unwrap_or_else(|e| panic!("{}: {e}", row.example));
+        let got = evaluate_with(&format!("${{{}}}", row.example), &scope(), &Given);
+        if got.as_ref().ok() != Some(&want) {
+            wrong.push(format!("{} {}: {} gives {got:?}, not {want}", row.of, row.call, row.example));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn without_a_host_nothing_is_had_of_it() {
+    let reason = |text: &str| evaluate(&format!("${{{text}}}"), &scope() as &dyn Scope).unwrap_err().reason;
+    assert_eq!(reason("new java.util.Date()"), "refused-clock");
+    assert_eq!(reason("T(java.time.Instant).now()"), "refused-clock");
+    assert_eq!(reason("T(java.util.UUID).randomUUID()"), "refused-chance");
+    assert_eq!(reason("new java.util.Random().nextInt()"), "refused-chance");
+    for call in ["fromUrl('x')", "jsonFromUrl('x')", "readYaml('x')", "pipelineId('x')", "currentStage()"] {
+        assert_eq!(reason(&format!("#{call}")), "function-off", "{call}");
+    }
+}
+
+#[test]
+fn every_row_is_documented() {
+    for row in reference::rows() {
+        assert!(!row.doc.is_empty() && !row.doc.ends_with('.'), "{}", row.call);
+    }
+    let names: Vec<_> = reference::REASONS.iter().map(|(name, _)| name).collect();
+    assert!(names.is_sorted());
+}
