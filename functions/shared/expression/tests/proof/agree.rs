@@ -9,7 +9,10 @@ use std::fmt;
 pub(crate) enum Said {
     Value(Value),
     /// With our reason, or the oracle's code.
-    Refused { reason: String, message: String },
+    Refused {
+        reason: String,
+        message: String,
+    },
 }
 
 impl Said {
@@ -34,7 +37,6 @@ impl Said {
     pub(crate) fn is_refused(&self) -> bool {
         matches!(self, Self::Refused { .. })
     }
-
 }
 
 impl fmt::Display for Said {
@@ -47,7 +49,10 @@ impl fmt::Display for Said {
 }
 
 /// The types of Java whose values are texts for us.
-const TEXTS: [&str; 7] = [
+const TEXTS: [&str; 9] = [
+    // Only those without a value: not a number, and the infinities.
+    "java.lang.Double",
+    "java.lang.Float",
     "java.lang.Character",
     "java.util.UUID",
     "java.time.Instant",
@@ -100,9 +105,7 @@ pub(crate) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => a == b || (a.is_f64() && b.is_f64() && a.as_f64() == b.as_f64()),
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
-        }
+        (Value::Object(a), Value::Object(b)) => a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b))),
         _ => a == b,
     }
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::{env, fs};
 
-const MISSING: &str = "the real evaluator is not built: run `cargo dev setup` (needs a JDK 17 and Maven), or name its jar in WAYBILL_ORACLE";
+const MISSING: &str =
+    "the real evaluator is not built: run `cargo dev setup` (needs a JDK 17 and Maven), or name its jar in WAYBILL_ORACLE";
 /// What decides what the jar does. `cargo dev setup` keeps a copy of each beside the jar, and it is known by them.
 const RECIPE: [(&str, &str); 8] = [
     ("pom.xml", include_str!("../oracle/pom.xml")),

@@ -16,5 +16,9 @@
 )]
 
 mod agree;
+mod chance;
+mod fuzz;
+mod grammar;
 mod jvm;
+mod random;
 mod table;

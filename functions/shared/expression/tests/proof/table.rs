@@ -94,7 +94,10 @@ fn rows() -> Vec<Row> {
                 let other = answers.next().map(|theirs| (Expected::parse(theirs), answers.next().unwrap_or_default().trim().to_owned()));
                 rows.push(Row { place, text: unescaped(text), context: context.clone(), ours, other });
             } else {
-                assert!(line.trim().is_empty() || line.starts_with("//"), "{place}: a text without an answer (WAYBILL_TABLE=fill asks for it)");
+                assert!(
+                    line.trim().is_empty() || line.starts_with("//"),
+                    "{place}: a text without an answer (WAYBILL_TABLE=fill asks for it)"
+                );
             }
         }
     }

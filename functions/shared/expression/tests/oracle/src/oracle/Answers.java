@@ -42,6 +42,9 @@ final class Answers {
       items.forEach(item -> array.add(json(item, depth + 1)));
       return array;
     }
+    if (value instanceof byte[] bytes) {
+      return JSON.binaryNode(bytes);
+    }
     if (value.getClass().isArray()) {
       ArrayNode array = JSON.arrayNode();
       for (int at = 0; at < Array.getLength(value); at++) {
@@ -81,8 +84,7 @@ final class Answers {
     }
     if (value instanceof Map.Entry<?, ?> entry) {
       ObjectNode object = JSON.objectNode();
-      object.set("key", json(entry.getKey(), depth + 1));
-      object.set("value", json(entry.getValue(), depth + 1));
+      object.set(String.valueOf(entry.getKey()), json(entry.getValue(), depth + 1));
       return object;
     }
     return tagged(value);

@@ -228,7 +228,7 @@ public final class Model {
     }
 
     public boolean getHasFailed() {
-      return getStatus() == Status.TERMINAL;
+      return getStatus().isFailure();
     }
   }
 }
