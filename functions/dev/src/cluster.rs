@@ -101,7 +101,7 @@ pub(crate) fn build(progress: &Progress) -> Result<PathBuf> {
 }
 
 /// Removes what killed builds left behind.
-fn sweep(base: &Path) {
+pub(crate) fn sweep(base: &Path) {
     let dead = |path: &Path| {
         let pid = path.extension().and_then(|pid| pid.to_str()?.parse::<u32>().ok());
         path.file_stem().is_some_and(|stem| stem == "build") && pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists())

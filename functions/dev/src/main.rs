@@ -12,6 +12,7 @@ mod cluster;
 mod error;
 mod libtest;
 mod lint;
+mod oracle;
 mod places;
 mod plugins;
 mod process;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::{cluster, places, process};
+use crate::{cluster, oracle, places, process};
 
 const SCHEMATHESIS: &str = include_str!("../python.txt");
 const WASM_TARGET: &str = "wasm32-wasip2";
@@ -80,6 +80,27 @@ const PIECES: &[Piece] = &[
         advice: "install Python 3 with venv, then run `cargo dev setup` again",
         present: || schemathesis().is_some_and(|program| program.is_file()),
         install: Some(python_environment),
+    },
+    Piece {
+        name: "JDK 17",
+        need: Need::Always,
+        advice: "apt-get install openjdk-17-jdk-headless, or any JDK of 17 or later",
+        present: oracle::has_java,
+        install: Some(|progress| apt(progress, "openjdk-17-jdk-headless")),
+    },
+    Piece {
+        name: "Maven",
+        need: Need::Always,
+        advice: "apt-get install maven",
+        present: || places::on_path("mvn").is_some(),
+        install: Some(|progress| apt(progress, "maven")),
+    },
+    Piece {
+        name: "real evaluator of expressions",
+        need: Need::Always,
+        advice: "run `cargo dev setup` again once JDK and Maven are there",
+        present: || oracle::built().is_some(),
+        install: Some(|progress| oracle::build(progress).map(drop)),
     },
     Piece {
         name: "Go 1.26",

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::process::{self, Outcome};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::{cluster, libtest, lint, places, plugins, setup, simulate};
+use crate::{cluster, libtest, lint, oracle, places, plugins, setup, simulate};
 
 /// After the steps of `lint`, in this order.
 const STEPS: [&str; 9] = ["simulate", "prove", "plugins", "build", "cluster", "tests", "tests-dev", "tests-stage-types", "doctests"];
@@ -149,9 +149,12 @@ fn tests(options: &Options, progress: &Progress, report: &mut Report) -> Result<
     Ok(())
 }
 
-/// How tests find what was built; `testkit::places` reads it.
+/// How tests find what was built; `testkit::places` reads it, and the expression crate its own.
 fn environment(command: &mut Command, kubeconfig: &str) -> Result<()> {
     command.env("WAYBILL_BIN", places::programs()?).env("WAYBILL_COMPONENTS", places::components()?);
+    if let Some(jar) = oracle::built() {
+        command.env("WAYBILL_ORACLE", jar);
+    }
     if !kubeconfig.is_empty() {
         command.env("WAYBILL_TEST_KUBECONFIG", kubeconfig);
     }
