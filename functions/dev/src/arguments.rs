@@ -24,10 +24,10 @@ usage: cargo dev COMMAND
   plugins               build the stage components and precompile them
   cluster build|up|down|status [--json]
                         the real control plane with simulated nodes
-  bench [chain] [throughput] [fan] [--reference restate|none] [--json] [--repetitions N] [--clients N] [--seconds N]
-                        [--patience SECONDS] [--data DIR]
+  bench [chain] [throughput] [fan] [expressions] [--reference restate|none] [--json] [--repetitions N] [--clients N]
+                        [--seconds N] [--patience SECONDS] [--data DIR]
                         measure the execution path, release build, beside a reference on the same disk (--data says which);
-                        with patience each side waits for a quiet machine
+                        with patience each side waits for a quiet machine; expressions stand beside the real evaluator
 ";
 
 /// One thing to do.
@@ -207,7 +207,7 @@ mod tests {
         let Command::Bench(options) = words("bench fan chain --reference none --seconds 2").unwrap() else { panic!() };
         assert_eq!((options.benches, options.reference, options.seconds), (vec!["fan", "chain"], bench::Reference::None, 2));
         let Command::Bench(options) = words("bench").unwrap() else { panic!() };
-        assert_eq!((options.benches.len(), options.reference, options.clients), (3, bench::Reference::Restate, 64));
+        assert_eq!((options.benches.len(), options.reference, options.clients), (4, bench::Reference::Restate, 64));
     }
 
     #[test]

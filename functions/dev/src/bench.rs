@@ -13,10 +13,12 @@ use crate::bench_reference::{self as reference, Restate};
 use crate::bench_rows::{self as rows, Row};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::{places, plugins, process};
+use crate::{oracle, places, plugins, process};
 
 /// What can be measured.
-pub(crate) const BENCHES: [&str; 3] = ["chain", "throughput", "fan"];
+pub(crate) const BENCHES: [&str; 4] = ["chain", "throughput", "fan", EXPRESSIONS];
+/// This one needs neither a disk nor parts: it is a program of the expression crate alone.
+const EXPRESSIONS: &str = "expressions";
 pub(crate) const STAGES: u32 = 100;
 pub(crate) const STAGES_A_RUN: u32 = 10;
 
@@ -74,22 +76,52 @@ struct Measured {
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let progress = Progress::new();
-    let components = plugins::build_for_bench(&progress)?;
-    process::must(&progress, "build, release", &mut process::cargo(["build", "--release", "--quiet", "--bin", "bench"])?)?;
+    let (alone, of_runs): (Vec<&'static str>, Vec<&'static str>) = options.benches.iter().partition(|bench| **bench == EXPRESSIONS);
+    let mut measured = if of_runs.is_empty() { Vec::new() } else { runs(&progress, options, &of_runs)? };
+    if !alone.is_empty() {
+        measured.push(expressions(&progress, options)?);
+    }
+    print(options, &measured);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The benches of the execution path.
+fn runs(progress: &Progress, options: &Options, benches: &[&'static str]) -> Result<Vec<Measured>> {
+    let components = plugins::build_for_bench(progress)?;
+    process::must(progress, "build, release", &mut process::cargo(["build", "--release", "--quiet", "--bin", "bench"])?)?;
     let program = places::target()?.join("release").join("bench");
     let restate = match options.reference {
-        Reference::Restate => reference::install(&progress),
+        Reference::Restate => reference::install(progress),
         Reference::None => Err("not asked for".to_owned()),
     };
     let data = Folder::fresh(options)?;
     // Or what the builds left to be written is measured as well.
     drop(Command::new("sync").status());
-    let mut measured = Vec::new();
-    for bench in &options.benches {
-        measured.push(measure(&progress, options, bench, &Sides { program: &program, components: &components, restate: &restate }, &data)?);
+    let sides = Sides { program: &program, components: &components, restate: &restate };
+    benches.iter().map(|bench| measure(progress, options, bench, &sides, &data)).collect()
+}
+
+/// The expressions of a large pipeline, beside the real evaluator where it can be built.
+fn expressions(progress: &Progress, options: &Options) -> Result<Measured> {
+    let jar = match options.reference {
+        Reference::Restate => oracle::build(progress).map_err(|error| error.to_string()),
+        Reference::None => Err("not asked for".to_owned()),
+    };
+    let bench = ["bench", "--quiet", "--package", "expression", "--bench", EXPRESSIONS];
+    process::must(progress, "build, bench", &mut process::cargo(bench.iter().chain(&["--no-run"]))?)?;
+    let mut command = process::cargo(bench.iter().chain(&["--"]))?;
+    if let Ok(jar) = &jar {
+        command.arg("--oracle").arg(jar);
     }
-    print(options, &measured);
-    Ok(ExitCode::SUCCESS)
+    quiet(options.patience);
+    let figures = figures(progress, "expressions", &mut command)?;
+    let waybill = json!({"figures": figures});
+    let reference = match jar {
+        Ok(_) => json!({"figures": {"version": "spring-expression on a warm JVM", "measured": figures.get("oracle")}}),
+        Err(why) => json!({"absent": why}),
+    };
+    let rows = rows::of(EXPRESSIONS, &waybill, &reference);
+    Ok(Measured { bench: EXPRESSIONS, waybill, reference, rows })
 }
 
 /// Who is measured.

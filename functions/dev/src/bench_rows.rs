@@ -133,6 +133,7 @@ pub(crate) fn of(bench: &str, waybill: &Value, reference: &Value) -> Vec<Row> {
     let theirs = reference.pointer("/figures/measured").unwrap_or(&none);
     match bench {
         "chain" => chain(ours, theirs),
+        "expressions" => expressions(ours, theirs),
         "throughput" => throughput(ours, theirs),
         _ => fan(ours),
     }
@@ -175,6 +176,20 @@ fn runs_a_batch(ours: &Value) -> Option<Figure> {
     Some(Figure::One(runs / syncs.max(1.0)))
 }
 
+fn expressions(ours: &Value, theirs: &Value) -> Vec<Row> {
+    let less = |name| Row::new(name, "ms", Better::Less);
+    let more = |name| Row::new(name, "MB/s", Better::More);
+    vec![
+        less("120 expressions, parsed before")
+            .waybill(spread(ours, "/waybill/reusedMs"))
+            .reference(spread(theirs, "/reusedMs"))
+            .target(Target::AtMost(1.0)),
+        less("the whole document, parsed each time").waybill(spread(ours, "/waybill/freshMs")).reference(spread(theirs, "/freshMs")),
+        more("reading text without expressions").waybill(one(ours, "/waybill/plainMBASecond")).target(Target::AtLeast(20.0)),
+        more("reading expressions").waybill(one(ours, "/waybill/expressionsMBASecond")),
+    ]
+}
+
 fn fan(ours: &Value) -> Vec<Row> {
     let row = |name| Row::new(name, "", Better::Less);
     vec![
@@ -190,8 +205,11 @@ pub(crate) fn text(bench: &str, waybill: &Value, reference: &Value, rows: &[Row]
     let mut text = String::new();
     // Writing into a string cannot fail.
     let _ = writeln!(text, "\n{bench:<36} {:>21} {:>21} {:>17}  target", "Waybill p50 / p99", "reference p50 / p99", "ratio");
-    let floor = spread(waybill, "/conditions/floor/ms");
-    let _ = writeln!(text, "{:<36} {:>21}", "floor: 4 KiB written and synced, ms", shown(floor));
+    let conditions = waybill.get("conditions").is_some();
+    if conditions {
+        let floor = spread(waybill, "/conditions/floor/ms");
+        let _ = writeln!(text, "{:<36} {:>21}", "floor: 4 KiB written and synced, ms", shown(floor));
+    }
     for row in rows {
         let name = if row.unit.is_empty() { row.name.to_owned() } else { format!("{}, {}", row.name, row.unit) };
         let target = match (row.target, row.met()) {
@@ -202,6 +220,22 @@ pub(crate) fn text(bench: &str, waybill: &Value, reference: &Value, rows: &[Row]
         let figures = (shown(row.waybill), shown(row.reference), shown(row.ratio()));
         let _ = writeln!(text, "{name:<36} {:>21} {:>21} {:>17}  {target}", figures.0, figures.1, figures.2);
     }
+    if conditions {
+        text.push_str(&neighbours(waybill, reference));
+    }
+    if let Some(why) = reference.get("absent").and_then(Value::as_str) {
+        let _ = writeln!(text, "reference absent: {why}");
+    }
+    if let Some(version) = reference.pointer("/figures/version").and_then(Value::as_str) {
+        let durable = if conditions { ", its own durable default" } else { "" };
+        let _ = writeln!(text, "reference: {version}{durable}");
+    }
+    text
+}
+
+/// What else the machine had to do.
+fn neighbours(waybill: &Value, reference: &Value) -> String {
+    let mut text = String::new();
     let number = |of: &Value, pointer: &str| of.pointer(pointer).and_then(Value::as_f64);
     let load = number(waybill, "/conditions/loadBefore").unwrap_or_default();
     let others = number(waybill, "/conditions/neighboursPercentOfACore").unwrap_or_default();
@@ -209,12 +243,6 @@ pub(crate) fn text(bench: &str, waybill: &Value, reference: &Value, rows: &[Row]
     match number(reference, "/figures/neighboursPercentOfACore") {
         Some(others) => drop(writeln!(text, ", {others:.0} % beside the reference")),
         None => text.push('\n'),
-    }
-    if let Some(why) = reference.get("absent").and_then(Value::as_str) {
-        let _ = writeln!(text, "reference absent: {why}");
-    }
-    if let Some(version) = reference.pointer("/figures/version").and_then(Value::as_str) {
-        let _ = writeln!(text, "reference: {version}, its own durable default");
     }
     text
 }
