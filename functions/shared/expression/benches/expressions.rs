@@ -94,7 +94,8 @@ fn context() -> Map<String, Value> {
 
 /// The pipeline as it is written: every stage with its manifest, and the expressions spread over them.
 fn document() -> Value {
-    let mut stages: Vec<Value> = (0..STAGES).map(|nth| json!({"name": format!("Deploy {nth}"), "type": "deployManifest", "manifests": [manifest(nth)]})).collect();
+    let mut stages: Vec<Value> =
+        (0..STAGES).map(|nth| json!({"name": format!("Deploy {nth}"), "type": "deployManifest", "manifests": [manifest(nth)]})).collect();
     for nth in 0..EXPRESSIONS {
         let environment = &mut stages[nth % STAGES]["manifests"][0]["spec"]["template"]["spec"]["containers"][0]["env"];
         environment[nth / STAGES]["value"] = FORMS[nth % FORMS.len()].into();

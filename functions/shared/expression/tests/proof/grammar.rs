@@ -6,6 +6,8 @@ use crate::chance::Chance;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Number,
+    /// A number that is likely within bounds.
+    Place,
     Text,
     Truth,
     List,
@@ -87,9 +89,11 @@ impl Part {
 
 /// Rules by kind: each a pattern and the kinds of its parts. Ahead of the mark stand those without parts.
 type Rule = (&'static str, &'static [Kind]);
-use Kind::{Any, List, Map, Number, Person, Text, Truth};
+use Kind::{Any, List, Map, Number, Person, Place, Text, Truth};
 
-const NUMBERS: [&str; 26] = [
+const NUMBERS: [&str; 28] = [
+    "#stage('First')['context']['n']",
+    "trigger.payload.n",
     "0",
     "1",
     "2",
@@ -117,7 +121,15 @@ const NUMBERS: [&str; 26] = [
     "numbers['1']",
     "people[0].age",
 ];
-const TEXTS: [&str; 24] = [
+const PLACES: [&str; 12] =
+    ["0", "1", "2", "one", "0", "1", "'1'", "numbers.size() - 1", "words[0].length()", "none.size()", "1L", "two - one"];
+const TEXTS: [&str; 30] = [
+    "#stage('First').name",
+    "#stage('First').context.t",
+    "#stage('Second')['status'].toString()",
+    "#stage('Second')['outputs']['t']",
+    "#judgment('Asked')",
+    "trigger['tag']",
     "''",
     "'a'",
     "'b'",
@@ -143,7 +155,19 @@ const TEXTS: [&str; 24] = [
     "people[1].name",
     "map['dashed-key']",
 ];
-const TRUTHS: [&str; 8] = ["true", "false", "yes", "no", "TRUE", "map.b", "people[0].active", "'true'"];
+const TRUTHS: [&str; 11] = [
+    "#stage('First').status.toString() == 'SUCCEEDED'",
+    "#stageExists('Nobody')",
+    "trigger['tag'] == 'v1'",
+    "true",
+    "false",
+    "yes",
+    "no",
+    "TRUE",
+    "map.b",
+    "people[0].active",
+    "'true'",
+];
 const LISTS: [&str; 11] =
     ["numbers", "words", "mixed", "none", "nested", "people", "{1, 2, 3}", "{'b', 'a'}", "{}", "map.list", "people[0].tags"];
 const MAPS: [&str; 8] = ["map", "noMap", "people[0]", "{a: 1, b: 'x'}", "{:}", "map.deep", "{'k': {1, 2}}", "people[1]"];
@@ -151,6 +175,8 @@ const ANYS: [&str; 9] =
     ["null", "nothing", "missing", "map.missing", "map['missing']", "nothing?.x", "mixed[3]", "people[2].address", "#root.word"];
 
 const NUMBER_RULES: &[Rule] = &[
+    ("#stage(%).outputs.n", &[Text]),
+    ("trigger['artifacts'].?[type == %].size()", &[Text]),
     ("% + %", &[Number, Number]),
     ("% - %", &[Number, Number]),
     ("% * %", &[Number, Number]),
@@ -184,13 +210,18 @@ const NUMBER_RULES: &[Rule] = &[
     ("T(Math).floor(%)", &[Number]),
     ("T(java.lang.Integer).parseInt(%)", &[Text]),
     ("T(Double).parseDouble(%)", &[Text]),
-    ("numbers[%]", &[Number]),
+    ("numbers[%]", &[Place]),
     ("numbers.^[#this > %]", &[Number]),
     ("%.hashCode()", &[Text]),
     ("%.hashCode()", &[Number]),
     ("%.split(%).length", &[Text, Text]),
 ];
 const TEXT_RULES: &[Rule] = &[
+    ("trigger['artifacts'].?[type == 'docker'].![reference][%]", &[Place]),
+    ("trigger['artifacts'].^[name == %].reference", &[Text]),
+    ("trigger['artifacts'].?[type == 'docker'][0]['version'] == % ? 'x' : 'y' + %", &[Text, Text]),
+    ("#stage(%)['context']['t']", &[Text]),
+    ("execution.stages.?[status.toString() == 'SUCCEEDED'].![name][%]", &[Place]),
     ("% + %", &[Text, Text]),
     ("% + %", &[Text, Any]),
     ("% + %", &[Text, Number]),
@@ -203,10 +234,10 @@ const TEXT_RULES: &[Rule] = &[
     ("%.toString()", &[Map]),
     ("%.toString()", &[Truth]),
     ("(%).toString()", &[Number]),
-    ("%.substring(%)", &[Text, Number]),
+    ("%.substring(%)", &[Text, Place]),
     ("%.substring(1)", &[Text]),
-    ("%.substring(0, %)", &[Text, Number]),
-    ("%.substring(%, %)", &[Text, Number, Number]),
+    ("%.substring(0, %)", &[Text, Place]),
+    ("%.substring(%, %)", &[Text, Place, Place]),
     ("%.toUpperCase()", &[Text]),
     ("%.toLowerCase()", &[Text]),
     ("%.trim()", &[Text]),
@@ -219,7 +250,7 @@ const TEXT_RULES: &[Rule] = &[
     ("%.replaceAll('(\\w)(\\d)', '$2-$1')", &[Text]),
     ("%.replaceAll('\\.', '-')", &[Text]),
     ("%.replaceFirst('[aeiou]', '<$0>')", &[Text]),
-    ("%.charAt(%)", &[Text, Number]),
+    ("%.charAt(%)", &[Text, Place]),
     ("%[0]", &[Text]),
     ("%.split(',')[0]", &[Text]),
     ("%.split('\\.')[1]", &[Text]),
@@ -227,7 +258,7 @@ const TEXT_RULES: &[Rule] = &[
     ("% ? % : %", &[Truth, Text, Text]),
     ("(% ?: %)", &[Any, Text]),
     ("(%)", &[Text]),
-    ("words[%]", &[Number]),
+    ("words[%]", &[Place]),
     ("#toJson(%)", &[Any]),
     ("#toJson(%)", &[List]),
     ("#toJson(%)", &[Map]),
@@ -240,13 +271,17 @@ const TEXT_RULES: &[Rule] = &[
     ("T(String).format('%s', %)", &[]),
     ("%.name", &[Person]),
     ("%['name']", &[Person]),
-    ("people.![name][%]", &[Number]),
+    ("people.![name][%]", &[Place]),
     ("words.^[length() > %]", &[Number]),
     ("% * 2", &[Text]),
     ("T(java.net.URLEncoder).encode(%, 'UTF-8')", &[Text]),
     ("T(Integer).toHexString(%)", &[Number]),
 ];
 const TRUTH_RULES: &[Rule] = &[
+    ("#stageExists(%)", &[Text]),
+    ("#judgment('Asked') == %", &[Text]),
+    ("#stage('First')['status'].toString() == % && %", &[Text, Truth]),
+    ("trigger['payload'].containsKey(%)", &[Text]),
     ("% == %", &[Number, Number]),
     ("% != %", &[Number, Number]),
     ("% == %", &[Text, Text]),
@@ -325,7 +360,7 @@ const LIST_RULES: &[Rule] = &[
     ("%.?[#this != null]", &[List]),
     ("%.![#this]", &[List]),
     ("%.![#this == %]", &[List, Any]),
-    ("%.subList(0, %)", &[List, Number]),
+    ("%.subList(0, %)", &[List, Place]),
     ("%.split(%)", &[Text, Text]),
     ("%.split(',')", &[Text]),
     ("%.keySet()", &[Map]),
@@ -333,7 +368,7 @@ const LIST_RULES: &[Rule] = &[
     ("(% ? % : %)", &[Truth, List, List]),
     ("(% ?: %)", &[Any, List]),
     ("#readJson(#toJson(%))", &[List]),
-    ("nested[%]", &[Number]),
+    ("nested[%]", &[Place]),
     ("%.tags", &[Person]),
     ("%.entrySet()", &[Map]),
 ];
@@ -349,7 +384,7 @@ const MAP_RULES: &[Rule] = &[
     ("%", &[Person]),
 ];
 const PERSON_RULES: &[Rule] = &[
-    ("people[%]", &[Number]),
+    ("people[%]", &[Place]),
     ("people.^[age > %]", &[Number]),
     ("people.$[age > %]", &[Number]),
     ("people.^[name == %]", &[Text]),
@@ -357,13 +392,13 @@ const PERSON_RULES: &[Rule] = &[
     ("people.^[%]", &[Truth]),
 ];
 const ANY_RULES: &[Rule] = &[
-    ("%[%]", &[List, Number]),
+    ("%[%]", &[List, Place]),
     ("%['%']", &[]),
     ("%[%]", &[Map, Text]),
     ("%?.length()", &[Any]),
     ("%?.name", &[Any]),
     ("%.get(%)", &[Map, Text]),
-    ("%.get(%)", &[List, Number]),
+    ("%.get(%)", &[List, Place]),
     ("%.getOrDefault(%, %)", &[Map, Text, Any]),
     ("%.a", &[Map]),
     ("%.^[#this != null]", &[List]),
@@ -383,13 +418,13 @@ const ANY_RULES: &[Rule] = &[
 
 /// A random expression.
 pub(crate) fn expression(kind: Kind, depth: usize, chance: &mut Chance) -> Part {
-    let kind = if chance.once_in(40) { *chance.of(&[Number, Text, Truth, List, Map, Any]) } else { kind };
+    let kind = if chance.once_in(60) { *chance.of(&[Number, Text, Truth, List, Map, Any]) } else { kind };
     let kind = if kind == Any && chance.once_in(2) { *chance.of(&[Number, Text, Truth, List, Map, Any]) } else { kind };
-    if kind != Person && (depth == 0 || chance.once_in(4)) {
+    if kind != Person && (depth == 0 || chance.once_in(if kind == Place { 1 } else { 4 })) {
         return leaf(kind, chance);
     }
     let rules = match kind {
-        Number => NUMBER_RULES,
+        Number | Place => NUMBER_RULES,
         Text => TEXT_RULES,
         Truth => TRUTH_RULES,
         List => LIST_RULES,
@@ -422,6 +457,7 @@ pub(crate) fn expression(kind: Kind, depth: usize, chance: &mut Chance) -> Part 
 fn leaf(kind: Kind, chance: &mut Chance) -> Part {
     let leaves: &[&str] = match kind {
         Number => &NUMBERS,
+        Place => &PLACES,
         Text => &TEXTS,
         Truth => &TRUTHS,
         List => &LISTS,

@@ -46,6 +46,18 @@ fn context(chance: &mut Chance) -> Value {
     let numbers: Vec<i64> = (0..8).map(|_| *chance.of(&whole)).collect();
     let reals: Vec<f64> = (0..3).map(|_| *chance.of(&reals)).collect();
     let truths: Vec<bool> = (0..4).map(|_| chance.once_in(2)).collect();
+    let trigger = json!({
+        "tag": texts[1], "payload": {"n": numbers[7], "a": null},
+        "artifacts": [
+            {"type": "docker", "name": "a", "version": "1.2.3", "reference": "registry/a:1.2.3"},
+            {"type": "file", "name": texts[9], "version": "0.0.0", "reference": "deploy.yaml"},
+        ],
+    });
+    let execution = json!({"id": "01X", "application": "shop", "stages": [
+        {"id": "01A", "refId": "1", "name": "First", "type": "wait", "status": "SUCCEEDED", "context": {"t": texts[0], "n": numbers[0]}, "outputs": {"n": 1}},
+        {"id": "01B", "refId": "2", "name": "Second", "type": "wait", "status": "TERMINAL", "context": {}, "outputs": {"t": texts[2], "n": numbers[6]}},
+        {"id": "01C", "refId": "3", "name": "Asked", "type": "manualJudgment", "status": "SUCCEEDED", "context": {"judgmentInput": texts[3]}, "outputs": {}},
+    ]});
     json!({
         "one": 1, "two": 2, "minus": numbers[0], "big": 2_147_483_647, "long": 3_000_000_000_i64, "half": reals[0], "whole": reals[1],
         "word": texts[0], "other": texts[1], "empty": "", "digits": "42", "csv": "a,b,,c", "dotted": "v1.2.3", "accents": "Äpfel é",
@@ -54,6 +66,7 @@ fn context(chance: &mut Chance) -> Value {
         "mixed": [1, texts[5], reals[2], null, truths[0]],
         "map": {"n": numbers[4], "t": texts[6], "b": truths[1], "list": [texts[7], numbers[5]], "deep": {"a": {"b": texts[8]}}, "dashed-key": "dash", "a": texts[9]},
         "noMap": {},
+        "trigger": trigger, "execution": execution,
         "people": [
             {"name": "Ann", "age": 30, "active": truths[2], "tags": ["x", texts[10]], "address": {"city": "Rome"}},
             {"name": texts[11], "age": 25, "active": true, "tags": [], "address": {"city": "Oslo"}},
@@ -87,6 +100,9 @@ fn number(name: &str, otherwise: u64) -> u64 {
 #[derive(Default)]
 struct Tally {
     verdicts: BTreeMap<Verdict, usize>,
+    /// Those with a value there, and the codes of those without.
+    valued: usize,
+    codes: BTreeMap<String, usize>,
     /// By our reason, those we refuse alone.
     refused: BTreeMap<String, usize>,
     open: usize,
@@ -97,6 +113,10 @@ impl Tally {
     fn take(&mut self, case: &Case, ours: &Said, theirs: &Said, oracle: &mut Oracle, differences: &Differences) {
         let verdict = verdict(ours, theirs);
         *self.verdicts.entry(verdict).or_default() += 1;
+        match theirs {
+            Said::Refused { reason, .. } => *self.codes.entry(reason.clone()).or_default() += 1,
+            Said::Value(value) => self.valued += usize::from(!value.is_null()),
+        }
         if self.wrongly(verdict, case, ours, oracle, differences) {
             self.wrong.push(case.clone());
         }
@@ -215,6 +235,7 @@ fn random_texts_get_the_same_answer() {
         tally.open,
         of(Verdict::OtherValue),
     );
+    println!("random texts: {} have a value there; codes of the others {:?}", tally.valued, tally.codes);
     if !tally.wrong.is_empty() {
         let text = shown(&mut oracle, &tally.wrong, &differences);
         if let Ok(path) = env::var("WAYBILL_RANDOM_REPORT") {
