@@ -79,6 +79,9 @@ final class Answers {
     if (value instanceof Model.Document document) {
       return json(document.source(), depth + 1);
     }
+    if (value instanceof Functions.Kept kept) {
+      return json(kept.getExpression(), depth + 1);
+    }
     if (value instanceof Model.Status) {
       return JSON.textNode(value.toString());
     }

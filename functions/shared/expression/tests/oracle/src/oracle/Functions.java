@@ -48,6 +48,11 @@ final class Functions {
         out = out.replaceAll("#" + name + "\\(", called);
       }
     }
+    // It is a name too, of all of them.
+    String all = "deployedServerGroups";
+    if (out.contains(all) && !out.contains("#" + all + "( #root.execution, ")) {
+      out = out.replaceAll(all, "#" + all + "( #root.execution)");
+    }
     return out;
   }
 
@@ -78,11 +83,47 @@ final class Functions {
         .orElseThrow(() -> new IllegalArgumentException("no artifact " + value));
   }
 
+  /** A value that may hold {@code ${} and is written as it is. */
+  record Kept(Object getExpression) {}
+
+  private static List<?> list(Object value) {
+    return value instanceof List<?> items ? items : List.of();
+  }
+
+  private static Map<String, Object> servers(Model.Stage stage, String region) {
+    Map<String, Object> of = stage.getContext();
+    Map<String, Object> found = new LinkedHashMap<>();
+    for (String name : List.of("account", "capacity", "parentStage")) {
+      found.put(name, of.get(name));
+    }
+    found.put("region", region);
+    for (Object details : list(of.get("deploymentDetails"))) {
+      if (details instanceof Map<?, ?> map && region.equals(map.get("region"))) {
+        map.forEach((key, value) -> found.put(key.toString(), value));
+      }
+    }
+    List<?> groups = list(((Map<?, ?>) of.get("deploy.server.groups")).get(region));
+    if (!groups.isEmpty()) {
+      found.put("serverGroup", groups.get(0));
+    }
+    List<Object> deployments = new ArrayList<>();
+    for (Object task : list(of.get("kato.tasks"))) {
+      for (Object result : list(((Map<?, ?>) task).get("resultObjects"))) {
+        deployments.addAll(list(((Map<?, ?>) result).get("deployments")));
+      }
+    }
+    found.put("deployments", deployments);
+    return found;
+  }
+
   /** The functions. */
   static final class Named {
     private Named() {}
 
     public static String toJson(Object value) throws Exception {
+      if (value instanceof Kept kept) {
+        return JSON.writeValueAsString(kept.getExpression());
+      }
       String text = JSON.writeValueAsString(value instanceof Model.Document document ? document.source() : value);
       if (text.contains("${")) {
         throw new IllegalArgumentException("the result has an expression");
@@ -195,10 +236,33 @@ final class Functions {
       return (String) at;
     }
 
-    public static Map<String, Object> doNotEval(Object value) {
-      Map<String, Object> kept = new LinkedHashMap<>();
-      kept.put("expression", value);
-      return kept;
+    public static Kept doNotEval(Object value) {
+      return new Kept(value);
+    }
+
+    public static String currentUser(Model.Execution execution) {
+      return execution.getAuthentication().getUser();
+    }
+
+    public static List<Map<String, Object>> deployedServerGroups(Model.Execution execution, String... namesOrIds) {
+      List<String> wanted = List.of(namesOrIds);
+      List<Map<String, Object>> found = new ArrayList<>();
+      for (Model.Stage stage : execution.getStages()) {
+        boolean deploys =
+            List.of("deploy", "createServerGroup", "cloneServerGroup", "rollingPush").contains(stage.getType())
+                && stage.getContext().containsKey("deploy.server.groups")
+                && stage.getHasSucceeded();
+        if (deploys && (wanted.isEmpty() || wanted.contains(stage.getName()) || wanted.contains(stage.getId()))) {
+          Object region = stage.getContext().get("region");
+          if (region == null && stage.getContext().get("availabilityZones") instanceof Map<?, ?> zones) {
+            region = zones.keySet().iterator().next();
+          }
+          if (region != null) {
+            found.add(servers(stage, region.toString()));
+          }
+        }
+      }
+      return found;
     }
   }
 }
