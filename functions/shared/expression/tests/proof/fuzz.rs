@@ -120,9 +120,9 @@ impl Inputs {
         let (from, to) = (a.min(b), a.max(b));
         match chance.below(9) {
             0 if from < text.len() => drop(text.remove(from)),
-            1 => text.insert_str(from, *chance.of(&PIECES)),
+            1 => text.insert_str(from, piece(chance)),
             2 => text.replace_range(from..to, ""),
-            3 => text.replace_range(from..to, *chance.of(&PIECES)),
+            3 => text.replace_range(from..to, piece(chance)),
             4 => {
                 let part = text[from..to].to_owned();
                 text.insert_str(to, &part);
@@ -133,7 +133,7 @@ impl Inputs {
             }
             6 if chance.once_in(8) => {
                 let times = 1 + chance.below(3_000);
-                let part = if chance.once_in(2) { (*chance.of(&PIECES)).to_owned() } else { text[from..to].chars().take(12).collect() };
+                let part = if chance.once_in(2) { piece(chance).to_owned() } else { text[from..to].chars().take(12).collect() };
                 text.insert_str(from, &part.repeat(times));
             }
             7 => {
@@ -149,6 +149,10 @@ impl Inputs {
     }
 }
 
+fn piece(chance: &mut Chance) -> &'static str {
+    PIECES[chance.below(PIECES.len())]
+}
+
 fn bytes(chance: &mut Chance) -> String {
     let length = chance.below(80);
     let bytes: Vec<u8> = (0..length).map(|_| chance.next().to_le_bytes()[0]).collect();
@@ -157,7 +161,7 @@ fn bytes(chance: &mut Chance) -> String {
 }
 
 fn pieces(chance: &mut Chance) -> String {
-    let inner: String = (0..chance.below(40)).map(|_| *chance.of(&PIECES)).collect();
+    let inner: String = (0..chance.below(40)).map(|_| piece(chance)).collect();
     format!("${{{inner}}}")
 }
 
