@@ -40,6 +40,8 @@ pub(crate) fn equals<'a>(left: &Val<'a>, right: &Val<'a>, machine: &Machine<'a>)
             machine.meter.steps(a.as_str().len() / 1_000)?;
             a.as_str() == b.as_str()
         }
+        (Val::Status(a), Val::Status(b)) | (Val::Status(a), Val::Text(b)) | (Val::Text(a), Val::Status(b)) => a.as_str() == b.as_str(),
+        (Val::Kept(a), Val::Kept(b)) => equals(a, b, machine)?,
         (Val::List(Sort::List, a), Val::List(Sort::List, b)) => elements(a, b, machine)?,
         (Val::List(Sort::Set, a), Val::List(Sort::Set, b)) => a.len() == b.len() && all_in(a, b, machine)?,
         (Val::List(_, Items::Own(a)), Val::List(_, Items::Own(b))) => std::rc::Rc::ptr_eq(a, b),

@@ -20,6 +20,7 @@ mod host;
 mod lex;
 pub mod limits;
 mod machine;
+mod md5;
 mod methods;
 mod number;
 mod parse;

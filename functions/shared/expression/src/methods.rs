@@ -65,6 +65,7 @@ const fn row(name: &'static str, takes: &'static [P], doc: &'static str, example
 pub(crate) const TABLES: &[(&str, &[&[Method]])] = &[
     ("everything", &[OBJECT]),
     ("texts", &[text::TEXT, text::PATTERNS]),
+    ("a stage's status", &[text::STATUS]),
     ("lists and other collections", &[collections::COLLECTION, collections::LIST]),
     ("objects", &[collections::MAP]),
     ("entries of objects", &[collections::ENTRY]),
@@ -107,6 +108,7 @@ pub(crate) const CONSTRUCTORS: &[(Type, &[Method])] = &[
     (Type::Int, statics::NEW_INT),
     (Type::Long, statics::NEW_LONG),
     (Type::Double, statics::NEW_DOUBLE),
+    (Type::Byte, statics::NEW_BYTE),
     (Type::Bool, statics::NEW_BOOL),
     (Type::Uuid, statics::NEW_UUID),
     (Type::Date, dates::NEW_DATE),
@@ -160,6 +162,8 @@ fn own_tables(value: &Val<'_>) -> Vec<&'static [Method]> {
     match value {
         Val::Null => vec![],
         Val::Text(_) => vec![text::TEXT, text::PATTERNS, statics_of(Type::Text)],
+        Val::Status(_) => vec![text::STATUS],
+        Val::Kept(_) => vec![],
         Val::Bool(_) => vec![numbers::BOOLEAN, statics_of(Type::Bool)],
         Val::Int(_) => vec![numbers::NUMBER, statics_of(Type::Int)],
         Val::Long(_) => vec![numbers::NUMBER, statics_of(Type::Long)],
@@ -227,8 +231,10 @@ pub(crate) fn property<'a>(value: &Val<'a>, name: &str, machine: &Machine<'a>) -
     if let Some(first) = capital.get_mut(..1) {
         first.make_ascii_uppercase();
     }
-    let getters = [format!("get{capital}"), format!("is{capital}")];
-    let found = tables(value).into_iter().flatten().find(|method| method.takes.is_empty() && getters.iter().any(|g| g == method.name));
+    // A getter with its prefix comes before a method of the very name.
+    let getters = [format!("get{capital}"), format!("is{capital}"), name.to_owned()];
+    let methods = || tables(value).into_iter().flatten().filter(|method| method.takes.is_empty());
+    let found = getters.iter().find_map(|getter| methods().find(|method| method.name == getter));
     match found {
         Some(method) => {
             let call = Call { machine, this: value.clone(), arguments: Vec::new(), slot: &Slot::default() };
@@ -364,7 +370,7 @@ fn one(p: P, value: &Val<'_>) -> Option<Match> {
         (P::Any, Val::Text(_)) => Close(2),
         (P::Any, _) => Close(4),
         (P::Text, Val::Text(_)) => Exact,
-        (P::Text, Val::Char(_) | Val::Bool(_) | Val::Uuid(_) | Val::Date(_) | Val::Weekday(_) | Val::Unit(_)) => Converted,
+        (P::Text, Val::Status(_) | Val::Char(_) | Val::Bool(_) | Val::Uuid(_) | Val::Date(_) | Val::Weekday(_) | Val::Unit(_)) => Converted,
         (P::Text, _) if number || many => Converted,
         (P::Chars, Val::Text(_)) => Close(1),
         (P::Int, Val::Int(_)) | (P::Long, Val::Long(_)) | (P::Float, Val::Float(_)) | (P::Double, Val::Double(_)) => Close(4),

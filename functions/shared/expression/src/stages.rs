@@ -10,13 +10,19 @@ const FAILED: [&str; 3] = ["TERMINAL", "STOPPED", "FAILED_CONTINUE"];
 
 /// `hasSucceeded` and `hasFailed`, and the fields with a capital letter, as Java's beans have them.
 pub(crate) fn property<'a>(pairs: &Pairs<'a>, name: &str, machine: &Machine<'a>) -> Fallible<Option<Val<'a>>> {
-    if matches!(pairs, Pairs::Root) || !name.starts_with(|c: char| c.is_ascii_uppercase() || c == 'h') || !is_stage(pairs, machine)? {
+    let may = matches!(name, "status" | "hasSucceeded" | "hasFailed") || name.starts_with(|c: char| c.is_ascii_uppercase());
+    if matches!(pairs, Pairs::Root) || !may || !is_stage(pairs, machine)? {
         return Ok(None);
     }
     let status = text(pairs, "status", machine)?.unwrap_or_default();
     Ok(match name {
+        "status" | "Status" => match pairs.named("status", machine)? {
+            Some(Val::Text(text)) => Some(Val::Status(text)),
+            other => other,
+        },
         "hasSucceeded" => Some(Val::Bool(status == "SUCCEEDED")),
         "hasFailed" => Some(Val::Bool(FAILED.contains(&status.as_str()))),
+        _ if pairs.named(name, machine)?.is_some() => None,
         _ => {
             let mut field = name.to_owned();
             if let Some(first) = field.get_mut(..1) {
@@ -85,6 +91,18 @@ pub(crate) fn get<'a>(wanted: &str, machine: &Machine<'a>) -> Fallible<Pairs<'a>
             let said: String = wanted.chars().take(80).collect();
             Err(fault("unknown-stage", format!("there is no stage `{said}` before this one")).suggest(near))
         }
+    }
+}
+
+/// What `status.isComplete()` and its kin say.
+pub(crate) fn is(status: &str, what: &str) -> bool {
+    let successful = matches!(status, "SUCCEEDED" | "STOPPED" | "SKIPPED");
+    let failure = FAILED.contains(&status);
+    match what {
+        "successful" => successful,
+        "failure" => failure,
+        "halt" => matches!(status, "TERMINAL" | "CANCELED" | "STOPPED"),
+        _ => successful || failure || status == "CANCELED",
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod json;
 pub(crate) mod spell;
+pub(crate) mod write;
 
 use crate::error::{Fallible, fault};
 use crate::machine::Machine;
@@ -89,6 +90,10 @@ pub(crate) enum Val<'a> {
     /// Half of a character, as Java has it.
     Char(u16),
     Text(Text<'a>),
+    /// How a stage stands: a constant of Java's, and yet equal to its text.
+    Status(Text<'a>),
+    /// What `#doNotEval` keeps from being looked at again.
+    Kept(Rc<Val<'a>>),
     List(Sort, Items<'a>),
     Map(Pairs<'a>),
     Entry(Rc<(Val<'a>, Val<'a>)>),
@@ -162,6 +167,8 @@ impl<'a> Val<'a> {
             Val::Byte(_) | Val::Short(_) | Val::Int(_) | Val::Long(_) | Val::Float(_) | Val::Double(_) | Val::Big(_) => "a number",
             Val::Char(_) => "a character",
             Val::Text(_) => "a text",
+            Val::Status(_) => "a status",
+            Val::Kept(_) => "a value that is not evaluated",
             Val::List(Sort::List, _) => "a list",
             Val::List(Sort::Set, _) => "a set",
             Val::List(Sort::View, _) => "a collection",

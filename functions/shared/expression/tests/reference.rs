@@ -46,8 +46,10 @@ fn scope() -> Map<String, Value> {
         "context": {"judgmentInput": "yes"}});
     let deploy = json!({"name": "Deploy", "id": "s3", "refId": "3", "type": "deploy", "status": "SUCCEEDED", "outputs": {},
         "context": {"region": "eu", "deploy.server.groups": {"eu": ["web-v001"]}}});
+    let key = json!({"name": "Key", "id": "s4", "refId": "4", "type": "createServiceKey", "status": "SUCCEEDED", "outputs": {},
+        "context": {"serviceKey": {"password": "x"}}});
     let trigger = json!({"resolvedExpectedArtifacts": [{"boundArtifact": {"name": "web", "type": "docker/image", "version": "1"}}]});
-    let execution = json!({"stages": [build, judgment, deploy], "authentication": {"user": "ann"}});
+    let execution = json!({"stages": [build, judgment, deploy, key], "authentication": {"user": "ann"}});
     Map::from_iter([("execution".to_owned(), execution), ("trigger".to_owned(), trigger)])
 }
 

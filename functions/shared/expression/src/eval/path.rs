@@ -25,12 +25,34 @@ pub(super) fn walk<'a>(start: Option<&'a Node>, steps: &'a [Step], sight: &Sight
         None => sight.active.clone(),
     };
     let mut owner = "";
+    if let (Some(node), Some(Step { kind: StepKind::Method(name, ..), span, .. })) = (start, steps.first())
+        && &**name == "toString"
+        && is_constant(node)
+    {
+        let message = "a list or an object that is written out has no text of its own; `#toJson(…)` makes one of it";
+        return Err(fault("no-text", message).at(*span));
+    }
     for step in steps {
         machine.meter.step().map_err(|fault| fault.at(step.span))?;
         value = follow(value, step, owner, sight, machine).map_err(|fault| fault.at(step.span))?;
         owner = named(step).unwrap_or("");
     }
     Ok(value)
+}
+
+/// True when a list or an object is written out with nothing in it but literals: Java keeps its methods from us then.
+fn is_constant(node: &Node) -> bool {
+    let literal = |node: &Node| match &node.kind {
+        Kind::List(_) | Kind::Map(_) => is_constant(node),
+        kind => {
+            matches!(kind, Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Long(_) | Kind::Float(_) | Kind::Double(_) | Kind::Text(_))
+        }
+    };
+    match &node.kind {
+        Kind::List(items) => items.iter().all(|item| !matches!(item.kind, Kind::Map(_)) && literal(item)),
+        Kind::Map(pairs) => pairs.iter().all(|(key, value)| (bare(key).is_some() || literal(key)) && literal(value)),
+        _ => false,
+    }
 }
 
 /// The name of a step, for messages about what comes after it.
@@ -79,7 +101,7 @@ fn property<'a>(value: &Val<'a>, name: &str, owner: &str, span: Span, machine: &
         _ if matches!(name, "class" | "Class") => {
             Err(fault("refused-reflection", "`class` is refused: an expression does not look at types"))
         }
-        Val::Type(of) => constant(*of, name).ok_or_else(|| fault("unknown-key", format!("the type has no constant `{name}`"))),
+        Val::Type(of) if constant(*of, name).is_some() => constant(*of, name).ok_or_else(|| fault("unknown-key", "")),
         value => match methods::property(value, name, machine)? {
             Some(found) => Ok(found),
             None => Err(fault("not-an-object", format!("`{name}` is asked of {}, which has no such property", value.kind()))),
@@ -88,11 +110,15 @@ fn property<'a>(value: &Val<'a>, name: &str, owner: &str, span: Span, machine: &
 }
 
 fn key<'a>(pairs: &Pairs<'a>, name: &str, owner: &str, span: Span, machine: &Machine<'a>) -> Fallible<Val<'a>> {
+    if let Some(found) = stages::property(pairs, name, machine)? {
+        return Ok(found);
+    }
     if let Some(found) = pairs.named(name, machine)? {
         return Ok(found);
     }
-    if let Some(found) = stages::property(pairs, name, machine)? {
-        return Ok(found);
+    if matches!(pairs, Pairs::Root) && name == "deployedServerGroups" {
+        // An old name: a function that is written as if it were a value.
+        return crate::functions::call(name, Vec::new(), machine);
     }
     machine.miss(pairs, name, owner, span);
     Ok(Val::Null)

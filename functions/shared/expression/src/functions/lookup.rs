@@ -24,7 +24,17 @@ fn by_ref<'a>(c: &Call<'_, 'a>) -> Fallible<Val<'a>> {
 }
 
 fn current<'a>(c: &Call<'_, 'a>) -> Fallible<Val<'a>> {
-    let wanted = c.machine.host.current_stage().ok_or_else(|| fault("function-off", "there is no current stage here"))?;
+    let from_scope = || -> Fallible<Option<String>> {
+        match c.machine.root("execution")? {
+            Some(Val::Map(execution)) => stages::text(&execution, "currentStageId", c.machine),
+            _ => Ok(None),
+        }
+    };
+    let wanted = match c.machine.host.current_stage() {
+        Some(stage) => Some(stage),
+        None => from_scope()?,
+    };
+    let wanted = wanted.ok_or_else(|| fault("function-off", "there is no current stage here"))?;
     for (name, stage) in stages::all(c.machine)? {
         let is = |field| Ok(stages::text(&stage, field, c.machine)?.as_deref() == Some(&wanted));
         if name == wanted || is("id")? || is("refId")? {
@@ -129,7 +139,7 @@ fn label<'a>(c: &Call<'_, 'a>) -> Fallible<Val<'a>> {
 fn service_key<'a>(c: &Call<'_, 'a>) -> Fallible<Val<'a>> {
     let stage = stages::get(c.text(0)?, c.machine)?;
     let key = stages::context(&stage, c.machine)?.map(|context| context.named("serviceKey", c.machine)).transpose()?.flatten();
-    Ok(key.unwrap_or_else(|| Val::map(Vec::new())))
+    key.ok_or_else(|| fault("unknown-key", "the stage made no service key"))
 }
 
 fn deployed<'a>(c: &Call<'_, 'a>) -> Fallible<Val<'a>> {
@@ -260,5 +270,5 @@ pub(crate) const LOOKUP: &[Function] = &[
         "#deployedServerGroups('Deploy')[0].serverGroup → \"web-v001\"",
         deployed,
     ),
-    aware("cfServiceKey", &[P::Text], "The service key that a stage made", "#cfServiceKey('Build') → {}", service_key),
+    aware("cfServiceKey", &[P::Text], "The service key that a stage made", "#cfServiceKey('Key').password → \"x\"", service_key),
 ];

@@ -21,8 +21,10 @@ fn fetched(c: &Call<'_, '_>, name: &str) -> Fallible<String> {
 fn read_json<'a>(c: &Call<'_, 'a>, text: &str) -> Fallible<Val<'a>> {
     c.machine.meter.bytes(text.len())?;
     // Spinnaker reads a list or an object, and nothing else.
-    let value: Value = serde_json::from_str(text)
-        .map_err(|e| fault("bad-json", format!("the text is not JSON: line {}, column {}", e.line(), e.column())))?;
+    // What follows the first value is not looked at, as there.
+    let first = serde_json::Deserializer::from_str(text).into_iter::<Value>().next();
+    let first = first.ok_or_else(|| fault("bad-json", "the text is empty"))?;
+    let value: Value = first.map_err(|e| fault("bad-json", format!("the text is not JSON: line {}, column {}", e.line(), e.column())))?;
     match value {
         Value::Array(_) if text.starts_with('[') => Ok(Val::owned(value)),
         Value::Object(_) => Ok(Val::owned(value)),
@@ -140,9 +142,10 @@ pub(crate) const OWN: &[Function] = &[
         Ok(Val::text(String::from_utf8_lossy(&bytes).into_owned()))
     }),
     row("toJson", &[P::Any], "A value as JSON text; a text with `${` in it is refused", "#toJson({a: 1}) → \"{\\\"a\\\":1}\"", |c| {
-        let text = json::json(&c.argument(0), c.machine, 0)?.to_string();
+        let value = c.argument(0);
+        let text = crate::value::write::write(&json::json(&value, c.machine, 0)?);
         c.machine.meter.bytes(text.len())?;
-        if text.contains("${") {
+        if text.contains("${") && !matches!(value, Val::Kept(_)) {
             return Err(fault("refused-nesting", "the JSON would hold an expression, `${`"));
         }
         Ok(Val::text(text))
@@ -176,7 +179,9 @@ pub(crate) const OWN: &[Function] = &[
         "#propertiesFromUrl('https://example.com/properties').a → \"1\"",
         |c| Ok(properties(&fetched(c, "propertiesFromUrl")?)),
     ),
-    row("doNotEval", &[P::Any], "The value as it is: what is written in it stays", "#doNotEval('a') → \"a\"", |c| Ok(c.argument(0))),
+    row("doNotEval", &[P::Any], "The value as it is: what is written in it stays", "#doNotEval('a') → \"a\"", |c| {
+        Ok(Val::Kept(std::rc::Rc::new(c.argument(0))))
+    }),
     row(
         "pipelineId",
         &[P::Text],

@@ -71,6 +71,18 @@ pub(crate) const MATH: &[Method] = &[
     }),
     row("round", &[P::Double], "The nearest whole number", "T(Math).round(1.5) → 2", |c| Ok(Val::Long(round(c.double(0)?)))),
     row("sqrt", &[P::Double], "The square root", "T(Math).sqrt(9.0) → 3.0", |c| Ok(Val::Double(c.double(0)?.sqrt()))),
+    row("cbrt", &[P::Double], "The cube root", "T(Math).cbrt(27.0) → 3.0", |c| Ok(Val::Double(c.double(0)?.cbrt()))),
+    row("hypot", &[P::Double, P::Double], "The length of the diagonal", "T(Math).hypot(3.0, 4.0) → 5.0", |c| {
+        Ok(Val::Double(c.double(0)?.hypot(c.double(1)?)))
+    }),
+    row("exp", &[P::Double], "e to a power", "T(Math).exp(0.0) → 1.0", |c| Ok(Val::Double(c.double(0)?.exp()))),
+    row("log", &[P::Double], "The natural logarithm", "T(Math).log(1.0) → 0.0", |c| Ok(Val::Double(c.double(0)?.ln()))),
+    row("log10", &[P::Double], "The logarithm to the base of ten", "T(Math).log10(1000.0) → 3.0", |c| {
+        Ok(Val::Double(c.double(0)?.log10()))
+    }),
+    row("sin", &[P::Double], "The sine", "T(Math).sin(0.0) → 0.0", |c| Ok(Val::Double(c.double(0)?.sin()))),
+    row("cos", &[P::Double], "The cosine", "T(Math).cos(0.0) → 1.0", |c| Ok(Val::Double(c.double(0)?.cos()))),
+    row("tan", &[P::Double], "The tangent", "T(Math).tan(0.0) → 0.0", |c| Ok(Val::Double(c.double(0)?.tan()))),
     row("pow", &[P::Double, P::Double], "A power", "T(Math).pow(2.0, 3.0) → 8.0", |c| {
         Ok(Val::Double(number::java_pow(c.double(0)?, c.double(1)?)))
     }),

@@ -227,7 +227,23 @@ pub(crate) const BOOL: &[Method] = &[
     row("valueOf", &[P::Text], "True for `true`, false for everything else", "T(Boolean).valueOf('yes') → false", truth),
     row("valueOf", &[P::Bool], "The value itself", "T(Boolean).valueOf(true) → true", truth),
     row("toString", &[P::Bool], "The text of a boolean", "T(Boolean).toString(true) → \"true\"", spelled),
+    row("logicalAnd", &[P::Bool, P::Bool], "True when both are", "T(Boolean).logicalAnd(true, false) → false", |c| {
+        both(c, |a, b| a && b)
+    }),
+    row("logicalOr", &[P::Bool, P::Bool], "True when one is", "T(Boolean).logicalOr(true, false) → true", |c| both(c, |a, b| a || b)),
+    row("logicalXor", &[P::Bool, P::Bool], "True when exactly one is", "T(Boolean).logicalXor(true, true) → false", |c| {
+        both(c, |a, b| a != b)
+    }),
 ];
+
+fn both<'a>(c: &Call<'_, 'a>, of: fn(bool, bool) -> bool) -> Fallible<Val<'a>> {
+    let at = |at| matches!(c.argument(at), Val::Bool(true));
+    Ok(Val::Bool(of(at(0), at(1))))
+}
+
+pub(crate) const NEW_BYTE: &[Method] = &[row("", &[P::Text], "The whole number of a text, of 8 bits", "new Byte('12') → 12", |c| {
+    i8::try_from(parsed(c.text(0)?, 10)?).map(Val::Byte).map_err(|_| bad_number())
+})];
 
 pub(crate) const NEW_BOOL: &[Method] = &[
     row("", &[P::Text], "True for `true`, false for everything else", "new Boolean('true') → true", truth),
@@ -235,6 +251,21 @@ pub(crate) const NEW_BOOL: &[Method] = &[
 ];
 
 pub(crate) const UUID: &[Method] = &[
+    row(
+        "nameUUIDFromBytes",
+        &[P::Any],
+        "The UUID that bytes always have",
+        "T(java.util.UUID).nameUUIDFromBytes('a'.getBytes()).version() → 3",
+        |c| {
+            let Val::List(crate::value::Sort::Bytes, items) = c.argument(0) else {
+                return Err(fault("wrong-arguments", "`nameUUIDFromBytes` takes bytes: `text.getBytes()`"));
+            };
+            let bytes = crate::value::json::bytes(&items)?;
+            c.machine.meter.steps(bytes.len() / 8)?;
+            let digest = u128::from_be_bytes(crate::md5::digest(&bytes));
+            Ok(Val::Uuid(digest & !(0xf << 76) & !(0x3 << 62) | 0x3 << 76 | 0x2 << 62))
+        },
+    ),
     row("randomUUID", &[], "A random UUID; the host gives the bits", "T(java.util.UUID).randomUUID().toString().length() → 36", |c| {
         let bits = c.machine.host.random().ok_or_else(|| fault("refused-chance", "there is nothing random here"))?;
         Ok(Val::Uuid(bits & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62))

@@ -180,6 +180,49 @@ pub(crate) const TEXT: &[Method] = &[
         let bytes = c.this_text().bytes().map(|b| Val::Byte(i8::from_be_bytes([b])));
         Ok(Val::List(Sort::Bytes, Items::Own(Rc::new(bytes.collect()))))
     }),
+    row(
+        "regionMatches",
+        &[P::Int, P::Text, P::Int, P::Int],
+        "True when a part is the same as a part of another text",
+        "'abc'.regionMatches(1, 'xb', 1, 1) → true",
+        |c| Ok(Val::Bool(region(c.this_text(), c.int(0)?, c.text(1)?, c.int(2)?, c.int(3)?))),
+    ),
+    row(
+        "regionMatches",
+        &[P::Bool, P::Int, P::Text, P::Int, P::Int],
+        "The same, without regard to capitals when the first is true",
+        "'aBc'.regionMatches(true, 1, 'b', 0, 1) → true",
+        |c| {
+            let (text, other) = match c.argument(0) {
+                Val::Bool(true) => (folded(c.this_text()), folded(c.text(2)?)),
+                _ => (c.this_text().to_owned(), c.text(2)?.to_owned()),
+            };
+            Ok(Val::Bool(region(&text, c.int(1)?, &other, c.int(3)?, c.int(4)?)))
+        },
+    ),
+    row("indent", &[P::Int], "With more or fewer blanks before each line", "'a'.indent(2) → \"  a\\n\"", |c| {
+        let (text, by) = (c.this_text(), c.int(0)?);
+        let more = usize::try_from(by).unwrap_or(0);
+        c.machine.meter.bytes(text.len() + text.lines().count().saturating_mul(more.saturating_add(1)))?;
+        let mut out = String::new();
+        for line in lines(text) {
+            let fewer = usize::try_from(by.unsigned_abs()).unwrap_or(0);
+            let skipped: usize =
+                if by < 0 { line.chars().take(fewer).take_while(|c| unicode::is_white(*c)).map(char::len_utf8).sum() } else { 0 };
+            out.push_str(&" ".repeat(more));
+            out.push_str(line.get(skipped..).unwrap_or_default());
+            out.push('\n');
+        }
+        Ok(Val::text(out))
+    }),
+    row("stripIndent", &[], "Without the blanks that all its lines begin with", "'  a'.stripIndent() → \"a\"", |c| {
+        c.machine.meter.bytes(c.this_text().len())?;
+        Ok(Val::text(outdented(c.this_text())))
+    }),
+    row("translateEscapes", &[], "With `\\n`, `\\t` and their kin translated", "'a\\tb'.translateEscapes() → \"a\\tb\"", |c| {
+        c.machine.meter.bytes(c.this_text().len())?;
+        translated(c.this_text()).map(Val::text)
+    }),
     row("intern", &[], "Itself", "'a'.intern() → \"a\"", |c| Ok(c.this.clone())),
     row("formatted", &[P::Rest], "With arguments in its `%s`, `%d`, `%05d`, `%.2f`", "'%s-%03d'.formatted('a', 7) → \"a-007\"", |c| {
         printf::format(c.this_text(), &c.arguments, c.machine).map(Val::text)
@@ -212,6 +255,29 @@ pub(crate) const PATTERNS: &[Method] = &[
     ),
 ];
 
+fn status<'c>(c: &'c Call<'_, '_>) -> &'c str {
+    match &c.this {
+        Val::Status(text) => text.as_str(),
+        _ => "",
+    }
+}
+
+pub(crate) const STATUS: &[Method] = &[
+    row("name", &[], "Its name", "#stage('Build').status.name() → \"SUCCEEDED\"", |c| Ok(Val::text(status(c)))),
+    row("isSuccessful", &[], "True when it is an end without failure", "#stage('Build').status.isSuccessful() → true", |c| {
+        Ok(Val::Bool(crate::stages::is(status(c), "successful")))
+    }),
+    row("isFailure", &[], "True when it is a failure, also one that was let pass", "#stage('Build').status.isFailure() → false", |c| {
+        Ok(Val::Bool(crate::stages::is(status(c), "failure")))
+    }),
+    row("isComplete", &[], "True when it is an end", "#stage('Build').status.isComplete() → true", |c| {
+        Ok(Val::Bool(crate::stages::is(status(c), "complete")))
+    }),
+    row("isHalt", &[], "True when it ends the execution or the branch", "#stage('Build').status.isHalt() → false", |c| {
+        Ok(Val::Bool(crate::stages::is(status(c), "halt")))
+    }),
+];
+
 /// Without regard to capitals, letter by letter as Java does.
 fn folded(text: &str) -> String {
     let one = |c: char| {
@@ -221,6 +287,76 @@ fn folded(text: &str) -> String {
         if lower.len() == 1 { lower.next().unwrap_or(c) } else { upper }
     };
     text.chars().map(one).collect()
+}
+
+fn region(text: &str, at: i32, other: &str, from: i32, count: i32) -> bool {
+    let part = |text: &str, at: i32| -> Option<Vec<u16>> {
+        let (at, count) = (usize::try_from(at).ok()?, usize::try_from(count.max(0)).ok()?);
+        let part: Vec<u16> = text.encode_utf16().skip(at).take(count).collect();
+        (part.len() == count && at <= unicode::length(text)).then_some(part)
+    };
+    match (part(text, at), part(other, from)) {
+        (Some(a), Some(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// Lines as `lines()` has them: `\n`, `\r` and both together end one, and nothing follows the last.
+fn lines(text: &str) -> Vec<&str> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['\n', '\r']) {
+        out.push(rest.get(..at).unwrap_or_default());
+        let after = rest.get(at..).unwrap_or_default();
+        rest = after.strip_prefix("\r\n").or_else(|| after.get(1..)).unwrap_or_default();
+    }
+    if !rest.is_empty() {
+        out.push(rest);
+    }
+    out
+}
+
+fn outdented(text: &str) -> String {
+    let ends = text.ends_with(['\n', '\r']);
+    let all = lines(text);
+    let blanks = |line: &str| line.chars().take_while(|c| unicode::is_white(*c)).count();
+    let counted = all.iter().enumerate().filter(|(index, line)| !line.chars().all(unicode::is_white) || (*index + 1 == all.len() && !ends));
+    let least = if ends { 0 } else { counted.map(|(_, line)| blanks(line)).min().unwrap_or(0) };
+    let cut: Vec<String> = all
+        .iter()
+        .map(|line| line.chars().skip(least.min(blanks(line))).collect::<String>().trim_end_matches(unicode::is_white).to_owned())
+        .collect();
+    format!("{}{}", cut.join("\n"), if ends { "\n" } else { "" })
+}
+
+fn translated(text: &str) -> Fallible<String> {
+    let mut out = String::new();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('b') => out.push('\u{8}'),
+            Some('f') => out.push('\u{c}'),
+            Some('n') => out.push('\n'),
+            Some('r') => out.push('\r'),
+            Some('s') => out.push(' '),
+            Some('t') => out.push('\t'),
+            Some(c @ ('\'' | '"' | '\\')) => out.push(c),
+            Some(c @ '0'..='7') => {
+                let most = if c <= '3' { 2 } else { 1 };
+                let more: String = std::iter::from_fn(|| chars.next_if(|c| c.is_digit(8))).take(most).collect();
+                let code = u32::from_str_radix(&format!("{c}{more}"), 8).ok().and_then(char::from_u32);
+                out.extend(code);
+            }
+            Some('\n') => {}
+            Some('\r') => drop(chars.next_if_eq(&'\n')),
+            _ => return Err(fault("wrong-arguments", "the text has an escape that means nothing")),
+        }
+    }
+    Ok(out)
 }
 
 /// Texts of a list, for `String.join`.

@@ -20,6 +20,11 @@ impl<'t> Parser<'t> {
         while let Some(step) = self.step()? {
             steps.push(step);
         }
+        if let Some(Step { kind: StepKind::Other(node), span, .. }) = steps.last()
+            && matches!(node.kind, Kind::Function(..))
+        {
+            return Err(fault("syntax", "a function stands at the beginning, not after a dot").at(*span));
+        }
         match (start, steps.last()) {
             (Some(node), None) => Ok(*node),
             (start, last) => {

@@ -23,7 +23,8 @@ pub(crate) fn json<'a>(value: &Val<'a>, machine: &Machine<'a>, depth: usize) -> 
         Val::Float(n) => real(f64::from(*n), || spell::float(*n)),
         Val::Double(n) => real(*n, || spell::double(*n)),
         Val::Date(ms) => Value::from(*ms),
-        Val::Text(text) => {
+        Val::Kept(inner) => return json(inner, machine, depth + 1),
+        Val::Text(text) | Val::Status(text) => {
             machine.meter.bytes(text.as_str().len())?;
             Value::String(text.as_str().to_owned())
         }

@@ -15,10 +15,7 @@ pub(crate) fn spell<'a>(value: &Val<'a>, machine: &Machine<'a>) -> Fallible<Stri
 
 /// The name of a JSON field that a key of this value makes.
 pub(crate) fn key<'a>(value: &Val<'a>, machine: &Machine<'a>) -> Fallible<String> {
-    match value {
-        Val::Null => Err(fault("no-conversion", "null cannot be a key")),
-        value => spell(value, machine),
-    }
+    spell(value, machine)
 }
 
 fn push<'a>(value: &Val<'a>, machine: &Machine<'a>, out: &mut String, depth: usize) -> Fallible<()> {
@@ -38,7 +35,8 @@ fn push<'a>(value: &Val<'a>, machine: &Machine<'a>, out: &mut String, depth: usi
         Val::Float(n) => out.push_str(&float(*n)),
         Val::Double(n) => out.push_str(&double(*n)),
         Val::Char(unit) => out.push(character(*unit)?),
-        Val::Text(text) => {
+        Val::Kept(inner) => return push(inner, machine, out, depth + 1),
+        Val::Text(text) | Val::Status(text) => {
             machine.meter.bytes(text.as_str().len())?;
             out.push_str(text.as_str());
             return Ok(());
@@ -60,7 +58,11 @@ fn push<'a>(value: &Val<'a>, machine: &Machine<'a>, out: &mut String, depth: usi
         Val::DayTime(ns) => out.push_str(&time::text::day_time(*ns)),
         Val::Weekday(day) => out.push_str(day.name()),
         Val::Unit(unit) => out.push_str(unit.text()),
-        Val::Format(_) | Val::Random(_) | Val::Type(_) => {
+        Val::Type(of) => {
+            out.push_str("class ");
+            out.push_str(crate::types::name(*of));
+        }
+        Val::Format(_) | Val::Random(_) => {
             return Err(fault("no-text", format!("{} has no text", value.kind())));
         }
     }

@@ -1,8 +1,48 @@
 //! What was said to a text, by us or by the oracle, and whether both said the same.
 
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
+
+/// The moment and the random bits that the oracle has too.
+struct Fixed;
+
+impl expression::Host for Fixed {
+    fn now_ms(&self) -> Option<i64> {
+        Some(1_795_342_272_345)
+    }
+
+    fn yaml(&self, text: &str) -> Result<Vec<Value>, expression::Refusal> {
+        let read = |document: serde_norway::Deserializer<'_>| {
+            let mut value = serde_norway::Value::deserialize(document)?;
+            value.apply_merge()?;
+            if tagged(&value) {
+                return Err(serde::de::Error::custom("a tag names a type"));
+            }
+            // Keys that are no texts become texts.
+            serde_norway::from_str::<Value>(&serde_norway::to_string(&value)?)
+        };
+        if text.trim().is_empty() {
+            return Ok(Vec::new());
+        }
+        let all: Result<Vec<Value>, _> = serde_norway::Deserializer::from_str(text).map(read).collect();
+        all.map_err(|error| expression::Refusal::Failed(error.to_string()))
+    }
+
+    fn random(&self) -> Option<u128> {
+        Some(0x0123_4567_89ab_4cde_8f01_2345_6789_abcd)
+    }
+}
+
+fn tagged(value: &serde_norway::Value) -> bool {
+    match value {
+        serde_norway::Value::Tagged(_) => true,
+        serde_norway::Value::Sequence(items) => items.iter().any(tagged),
+        serde_norway::Value::Mapping(map) => map.iter().any(|(key, value)| tagged(key) || tagged(value)),
+        _ => false,
+    }
+}
 
 /// A value, or none.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +59,7 @@ impl Said {
     /// What we say.
     pub(crate) fn by_us(text: &str, context: &Value) -> Self {
         let none = Map::new();
-        match expression::evaluate(text, context.as_object().unwrap_or(&none)) {
+        match expression::evaluate_with(text, context.as_object().unwrap_or(&none), &Fixed) {
             Ok(value) => Self::Value(value),
             Err(error) => Self::Refused { reason: error.reason.to_owned(), message: error.message },
         }
