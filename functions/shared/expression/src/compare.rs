@@ -4,7 +4,7 @@ use crate::error::{Fallible, Fault, fault};
 use crate::machine::Machine;
 use crate::number::{self, Pair};
 use crate::unicode;
-use crate::value::{Items, Pairs, Sort, Val};
+use crate::value::{Items, Pairs, Val};
 use std::cmp::Ordering;
 
 /// The `==` of the language: numbers by value, everything else by Java's `equals`.
@@ -16,7 +16,7 @@ pub(crate) fn same<'a>(left: &Val<'a>, right: &Val<'a>, machine: &Machine<'a>) -
         Some(Pair::Long(a, b)) => Ok(a == b),
         Some(Pair::Int(a, b)) => Ok(a == b),
         None => match (left, right) {
-            (Val::List(Sort::Array | Sort::Bytes, a), Val::List(Sort::Array | Sort::Bytes, b)) => elements(a, b, machine),
+            (Val::List(x, a), Val::List(y, b)) if x.is_array() && y.is_array() => elements(a, b, machine),
             _ => equals(left, right, machine),
         },
     }
@@ -42,8 +42,8 @@ pub(crate) fn equals<'a>(left: &Val<'a>, right: &Val<'a>, machine: &Machine<'a>)
         }
         (Val::Status(a), Val::Status(b)) | (Val::Status(a), Val::Text(b)) | (Val::Text(a), Val::Status(b)) => a.as_str() == b.as_str(),
         (Val::Kept(a), Val::Kept(b)) => equals(a, b, machine)?,
-        (Val::List(Sort::List, a), Val::List(Sort::List, b)) => elements(a, b, machine)?,
-        (Val::List(Sort::Set, a), Val::List(Sort::Set, b)) => a.len() == b.len() && all_in(a, b, machine)?,
+        (Val::List(x, a), Val::List(y, b)) if x.is_list() && y.is_list() => elements(a, b, machine)?,
+        (Val::List(x, a), Val::List(y, b)) if x.is_set() && y.is_set() => a.len() == b.len() && all_in(a, b, machine)?,
         (Val::List(_, Items::Own(a)), Val::List(_, Items::Own(b))) => std::rc::Rc::ptr_eq(a, b),
         (Val::Map(a), Val::Map(b)) => maps(a, b, machine)?,
         (Val::Entry(a), Val::Entry(b)) => equals(&a.0, &b.0, machine)? && equals(&a.1, &b.1, machine)?,
@@ -195,10 +195,10 @@ pub(crate) fn hash<'a>(value: &Val<'a>, machine: &Machine<'a>) -> Fallible<i32> 
             machine.meter.steps(text.as_str().len() / 100)?;
             unicode::hash(text.as_str())
         }
-        Val::List(Sort::List, items) => {
+        Val::List(sort, items) if sort.is_list() => {
             items.iter().try_fold(1_i32, |all, item| Ok(all.wrapping_mul(31).wrapping_add(hash(&item, machine)?)))?
         }
-        Val::List(Sort::Set, items) => items.iter().try_fold(0_i32, |all, item| Ok(all.wrapping_add(hash(&item, machine)?)))?,
+        Val::List(sort, items) if sort.is_set() => items.iter().try_fold(0_i32, |all, item| Ok(all.wrapping_add(hash(&item, machine)?)))?,
         Val::Map(pairs) => {
             let mut all = 0_i32;
             for (key, value) in pairs.all(machine)? {

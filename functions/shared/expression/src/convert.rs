@@ -2,7 +2,7 @@
 
 use crate::error::{Fallible, Fault, fault};
 use crate::machine::Machine;
-use crate::value::{Items, Sort, Val, spell};
+use crate::value::{Items, Val, spell};
 use crate::{number, unicode};
 
 fn none(value: &Val<'_>, what: &str) -> Fault {
@@ -13,7 +13,7 @@ fn none(value: &Val<'_>, what: &str) -> Fault {
 pub(crate) fn appended<'a>(value: &Val<'a>, machine: &Machine<'a>) -> Fallible<String> {
     match value {
         Val::Null => Ok("null".to_owned()),
-        Val::List(..) => joined(value, machine),
+        Val::List(sort, _) if !sort.is_entries() => joined(value, machine),
         value => spell::spell(value, machine),
     }
 }
@@ -39,7 +39,8 @@ fn joined<'a>(value: &Val<'a>, machine: &Machine<'a>) -> Fallible<String> {
 /// The text that a value converts to: what mixed text and text arguments need.
 pub(crate) fn text<'a>(value: &Val<'a>, machine: &Machine<'a>) -> Fallible<String> {
     match value {
-        Val::List(..) => joined(value, machine),
+        Val::List(sort, _) if !sort.is_entries() => joined(value, machine),
+        Val::List(..) => Err(none(value, "a text")),
         Val::Null => Err(none(value, "a text")),
         Val::Map(_) | Val::Entry(_) => Err(fault("no-conversion", format!("{} is not a text; `#toJson(…)` makes one of it", value.kind()))),
         Val::Instant(_) | Val::Day(_) | Val::DayTime(_) => {
@@ -156,7 +157,7 @@ pub(crate) fn character(value: &Val<'_>) -> Fallible<u16> {
 /// A collection: a text is split at its commas, anything else becomes a list of itself.
 pub(crate) fn collection<'a>(value: &Val<'a>) -> Val<'a> {
     match value {
-        Val::List(sort @ (Sort::List | Sort::Set | Sort::View), items) => Val::List(*sort, items.clone()),
+        Val::List(sort, items) if !sort.is_array() => Val::List(*sort, items.clone()),
         Val::List(_, items) => Val::list(items.iter().collect()),
         Val::Text(text) if text.as_str().is_empty() => Val::list(Vec::new()),
         Val::Text(text) => Val::list(text.as_str().split(',').map(|part| Val::text(unicode::trim(part))).collect()),

@@ -7,9 +7,10 @@ pub(crate) use path::bare as is_bare;
 use crate::ast::{Arithmetic, Comparison, Kind, Node};
 use crate::error::{Fallible, fault};
 use crate::machine::Machine;
-use crate::value::{Pairs, Text, Type, Val, put};
+use crate::value::{Items, Pairs, Sort, Text, Type, Val, put};
 use crate::{compare, convert, functions, methods, number, regexes, types};
 use std::cmp::Ordering;
+use std::rc::Rc;
 
 /// What a name refers to at a place of the tree.
 #[derive(Clone)]
@@ -53,8 +54,14 @@ fn inner<'a>(node: &'a Node, sight: &Sight<'a>, machine: &Machine<'a>) -> Fallib
         Kind::Float(n) => Ok(Val::Float(*n)),
         Kind::Double(n) => Ok(Val::Double(*n)),
         Kind::Text(text) => Ok(Val::Text(Text::Borrowed(text))),
-        Kind::List(items) => items.iter().map(|item| evaluate(item, sight, machine)).collect::<Fallible<_>>().map(Val::list),
-        Kind::Map(pairs) => map(pairs, sight, machine),
+        Kind::List(items) => {
+            let sort = if path::is_constant(node) { Sort::Fixed } else { Sort::List };
+            Ok(Val::List(sort, Items::Own(Rc::new(all(items, sight, machine)?))))
+        }
+        Kind::Map(pairs) => {
+            let pairs = Rc::new(map(pairs, sight, machine)?);
+            Ok(Val::Map(if path::is_constant(node) { Pairs::Fixed(pairs) } else { Pairs::Own(pairs) }))
+        }
         Kind::Not(inner) => Ok(Val::Bool(!boolean(inner, sight, machine)?)),
         Kind::Minus(inner) => number::negative(&evaluate(inner, sight, machine)?),
         Kind::Plus(inner) => plus(evaluate(inner, sight, machine)?),
@@ -141,7 +148,7 @@ fn comparison<'a>(operator: Comparison, left: &'a Node, right: &'a Node, sight: 
 }
 
 /// A bare name as a key is the key itself.
-fn map<'a>(pairs: &'a [(Node, Node)], sight: &Sight<'a>, machine: &Machine<'a>) -> Fallible<Val<'a>> {
+fn map<'a>(pairs: &'a [(Node, Node)], sight: &Sight<'a>, machine: &Machine<'a>) -> Fallible<Vec<(Val<'a>, Val<'a>)>> {
     let mut out = Vec::with_capacity(pairs.len());
     for (key, value) in pairs {
         let key = match path::bare(key) {
@@ -150,7 +157,7 @@ fn map<'a>(pairs: &'a [(Node, Node)], sight: &Sight<'a>, machine: &Machine<'a>) 
         };
         put(&mut out, key, evaluate(value, sight, machine)?, machine)?;
     }
-    Ok(Val::map(out))
+    Ok(out)
 }
 
 fn variable<'a>(name: &str, sight: &Sight<'a>, machine: &Machine<'a>, node: &Node) -> Fallible<Val<'a>> {
@@ -158,7 +165,7 @@ fn variable<'a>(name: &str, sight: &Sight<'a>, machine: &Machine<'a>, node: &Nod
         "this" => Ok(sight.active.clone()),
         "root" => Ok(Val::Map(Pairs::Root)),
         _ if functions::exists(name, machine) => {
-            Err(fault("syntax", format!("`#{name}` is a function: it is called with brackets, `#{name}(…)`")))
+            Err(fault("unknown-variable", format!("`#{name}` is a function: it is called with brackets, `#{name}(…)`")))
         }
         _ => Err(fault("unknown-variable", format!("there is no variable `#{name}`; there are `#this` and `#root`")).at(node.span)),
     }

@@ -39,6 +39,8 @@ pub(crate) enum P {
     Unit,
     Weekday,
     Uuid,
+    /// The name of a way to encode, which a text becomes.
+    Charset,
     /// The remaining arguments, any.
     Rest,
     /// The remaining arguments, texts.
@@ -171,9 +173,9 @@ fn own_tables(value: &Val<'_>) -> Vec<&'static [Method]> {
         Val::Double(_) => vec![numbers::NUMBER, numbers::REAL, statics_of(Type::Double)],
         Val::Float(_) => vec![numbers::NUMBER, numbers::REAL],
         Val::Char(_) => vec![numbers::CHARACTER],
-        Val::List(Sort::List, _) => vec![collections::COLLECTION, collections::LIST],
-        Val::List(Sort::Set | Sort::View, _) => vec![collections::COLLECTION],
-        Val::List(Sort::Array | Sort::Bytes, _) => vec![],
+        Val::List(sort, _) if sort.is_list() => vec![collections::COLLECTION, collections::LIST],
+        Val::List(sort, _) if sort.is_array() => vec![],
+        Val::List(..) => vec![collections::COLLECTION],
         Val::Map(_) => vec![collections::MAP],
         Val::Entry(_) => vec![collections::ENTRY],
         Val::Uuid(_) => vec![numbers::UUID, statics_of(Type::Uuid)],
@@ -214,6 +216,10 @@ pub(crate) fn construct<'a>(of: Type, arguments: Vec<Val<'a>>, machine: &Machine
     if table.is_empty() {
         return Err(fault("refused-constructor", format!("`new {name}(…)` is refused")));
     }
+    if of == Type::Date && matches!(arguments.as_slice(), [Val::Text(_)]) {
+        let message = "a date is not made of a text; `new java.text.SimpleDateFormat('…').parse('…')` reads one";
+        return Err(fault("refused-constructor", message));
+    }
     let all: Vec<&'static Method> = table.iter().collect();
     let method = choose(&all, &arguments).ok_or_else(|| wrong(name, &arguments, &all))??;
     let arguments = fit(method, arguments, machine)?;
@@ -222,7 +228,8 @@ pub(crate) fn construct<'a>(of: Type, arguments: Vec<Val<'a>>, machine: &Machine
 
 /// A property that is a getter: `text.empty` is `text.isEmpty()`, `date.time` is `date.getTime()`.
 pub(crate) fn property<'a>(value: &Val<'a>, name: &str, machine: &Machine<'a>) -> Fallible<Option<Val<'a>>> {
-    if let Val::List(Sort::Array | Sort::Bytes, items) = value
+    if let Val::List(sort, items) = value
+        && sort.is_array()
         && name == "length"
     {
         return Ok(Some(Val::Int(i32::try_from(items.len()).unwrap_or(i32::MAX))));
@@ -283,6 +290,7 @@ pub(crate) fn signature(takes: &[P]) -> String {
             P::Unit => "unit of time",
             P::Weekday => "day of the week",
             P::Uuid => "UUID",
+            P::Charset => "encoding",
             P::Rest | P::RestChars => "…",
         })
         .collect();
@@ -371,15 +379,18 @@ fn one(p: P, value: &Val<'_>) -> Option<Match> {
         (P::Any, _) => Close(4),
         (P::Text, Val::Text(_)) => Exact,
         (P::Text, Val::Status(_) | Val::Char(_) | Val::Bool(_) | Val::Uuid(_) | Val::Date(_) | Val::Weekday(_) | Val::Unit(_)) => Converted,
+        (P::Text, Val::List(sort, _)) if sort.is_entries() => return None,
         (P::Text, _) if number || many => Converted,
+        (P::Charset, Val::Text(_)) => Converted,
         (P::Chars, Val::Text(_)) => Close(1),
+        (P::Chars, Val::List(..)) => Converted,
         (P::Int, Val::Int(_)) | (P::Long, Val::Long(_)) | (P::Float, Val::Float(_)) | (P::Double, Val::Double(_)) => Close(4),
         (P::Char, Val::Char(_)) | (P::Bool, Val::Bool(_)) => Close(2),
         (P::Int | P::Long | P::Float | P::Double, Val::Text(_) | Val::Char(_)) => Converted,
         (P::Int | P::Long | P::Float | P::Double | P::Char, _) if number || many => Converted,
         (P::Char, Val::Text(_)) => Converted,
         (P::Bool, Val::Text(_) | Val::List(..)) => Converted,
-        (P::Collection, Val::List(sort, _)) if !matches!(sort, Sort::Array | Sort::Bytes) => Close(1),
+        (P::Collection, Val::List(sort, _)) if !sort.is_array() => Close(1),
         (P::Collection, _) => Converted,
         (P::Date, Val::Date(_)) | (P::Instant, Val::Instant(_)) | (P::Uuid, Val::Uuid(_)) => Exact,
         (P::Day, Val::Day(_)) | (P::DayTime, Val::DayTime(_)) | (P::Weekday, Val::Weekday(_)) => Exact,
@@ -388,8 +399,21 @@ fn one(p: P, value: &Val<'_>) -> Option<Match> {
     })
 }
 
+/// A single argument in the place of several becomes an array, as Spring does it: a text is split at its commas.
+fn spread<'a>(takes: &[P], mut arguments: Vec<Val<'a>>) -> Vec<Val<'a>> {
+    let rest = matches!(takes.last(), Some(P::Rest | P::RestChars));
+    if rest && arguments.len() == takes.len() && matches!(arguments.last(), Some(Val::Text(_) | Val::List(..))) {
+        let last = arguments.pop().unwrap_or(Val::Null);
+        if let Val::List(_, items) = convert::collection(&last) {
+            arguments.extend(items.iter());
+        }
+    }
+    arguments
+}
+
 /// Makes the arguments what the method takes.
 fn fit<'a>(method: &Method, arguments: Vec<Val<'a>>, machine: &Machine<'a>) -> Fallible<Vec<Val<'a>>> {
+    let arguments = spread(method.takes, arguments);
     let fitted = arguments.into_iter().enumerate().map(|(index, argument)| match method.takes.get(index) {
         Some(p) => converted(*p, argument, machine),
         None => Ok(argument),
@@ -411,6 +435,12 @@ pub(crate) fn converted<'a>(p: P, value: Val<'a>, machine: &Machine<'a>) -> Fall
         (P::Double, value) => Val::Double(convert::double(&value)?),
         (P::Char, value) => Val::Char(convert::character(&value)?),
         (P::Bool, value) => Val::Bool(convert::boolean(&value)?),
+        // A list in the place of a text is its first element.
+        (P::Chars, Val::List(_, items)) => match items.get(0) {
+            Some(text @ (Val::Text(_) | Val::Null)) => text,
+            None => Val::Null,
+            Some(other) => return Err(fault("no-conversion", format!("{} is not a text", other.kind()))),
+        },
         (P::Collection, value) => convert::collection(&value),
         (_, value) => value,
     })
@@ -431,5 +461,16 @@ pub(crate) const OBJECT: &[Method] = &[
         crate::compare::equals(&c.this, &c.argument(0), c.machine).map(Val::Bool)
     }),
     row("hashCode", &[], "Java's hash code", "'a'.hashCode() → 97", |c| crate::compare::hash(&c.this, c.machine).map(Val::Int)),
-    row("toString", &[], "Its text", "1.5.toString() → \"1.5\"", |c| crate::value::spell::spell(&c.this, c.machine).map(Val::text)),
+    row("toString", &[], "Its text", "1.5.toString() → \"1.5\"", |c| {
+        let fixed = match &c.this {
+            Val::List(sort, _) => sort.is_fixed(),
+            Val::Map(pairs) => matches!(pairs, crate::value::Pairs::Fixed(_)),
+            _ => false,
+        };
+        if fixed {
+            let message = "a list or an object that is written out has no text of its own; `#toJson(…)` makes one of it";
+            return Err(fault("no-text", message));
+        }
+        crate::value::spell::spell(&c.this, c.machine).map(Val::text)
+    }),
 ];

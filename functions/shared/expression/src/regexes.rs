@@ -85,6 +85,9 @@ fn each<'t>(regex: &Regex, text: &'t str, machine: &Machine<'_>, mut then: impl 
         }
         at = all.end();
         if all.start() == all.end() {
+            if text.get(at..).and_then(|rest| rest.chars().next()).is_some_and(|c| c.len_utf16() == 2) {
+                return Err(fault("half-character", "the expression also fits between the halves of a character"));
+            }
             at += text.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8);
         }
     }

@@ -31,11 +31,40 @@ impl Text<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sort {
     List,
+    /// One that is written out, whose text Java keeps from us.
+    Fixed,
     Set,
+    /// Keys of an object that is written out.
+    FixedSet,
+    Entries,
+    FixedEntries,
     /// A view that equals only itself.
     View,
+    FixedView,
     Array,
     Bytes,
+}
+
+impl Sort {
+    pub(crate) fn is_list(self) -> bool {
+        matches!(self, Sort::List | Sort::Fixed)
+    }
+
+    pub(crate) fn is_set(self) -> bool {
+        matches!(self, Sort::Set | Sort::FixedSet | Sort::Entries | Sort::FixedEntries)
+    }
+
+    pub(crate) fn is_array(self) -> bool {
+        matches!(self, Sort::Array | Sort::Bytes)
+    }
+
+    pub(crate) fn is_entries(self) -> bool {
+        matches!(self, Sort::Entries | Sort::FixedEntries)
+    }
+
+    pub(crate) fn is_fixed(self) -> bool {
+        matches!(self, Sort::Fixed | Sort::FixedSet | Sort::FixedEntries | Sort::FixedView)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -48,6 +77,8 @@ pub(crate) enum Items<'a> {
 pub(crate) enum Pairs<'a> {
     Json(&'a Map<String, Value>),
     Own(Rc<Vec<(Val<'a>, Val<'a>)>>),
+    /// One that is written out, whose text Java keeps from us.
+    Fixed(Rc<Vec<(Val<'a>, Val<'a>)>>),
     /// Everything the template may see.
     Root,
 }
@@ -169,10 +200,10 @@ impl<'a> Val<'a> {
             Val::Text(_) => "a text",
             Val::Status(_) => "a status",
             Val::Kept(_) => "a value that is not evaluated",
-            Val::List(Sort::List, _) => "a list",
-            Val::List(Sort::Set, _) => "a set",
-            Val::List(Sort::View, _) => "a collection",
-            Val::List(Sort::Array | Sort::Bytes, _) => "an array",
+            Val::List(sort, _) if sort.is_list() => "a list",
+            Val::List(sort, _) if sort.is_set() => "a set",
+            Val::List(sort, _) if sort.is_array() => "an array",
+            Val::List(..) => "a collection",
             Val::Map(_) => "an object",
             Val::Entry(_) => "an entry of an object",
             Val::Uuid(_) => "a UUID",
@@ -223,7 +254,7 @@ impl<'a> Pairs<'a> {
     pub(crate) fn len(&self, machine: &Machine<'a>) -> usize {
         match self {
             Pairs::Json(map) => map.len(),
-            Pairs::Own(pairs) => pairs.len(),
+            Pairs::Own(pairs) | Pairs::Fixed(pairs) => pairs.len(),
             Pairs::Root => machine.names().len(),
         }
     }
@@ -232,7 +263,7 @@ impl<'a> Pairs<'a> {
     pub(crate) fn named(&self, name: &str, machine: &Machine<'a>) -> Fallible<Option<Val<'a>>> {
         match self {
             Pairs::Json(map) => Ok(map.get(name).map(Val::borrowed)),
-            Pairs::Own(pairs) => {
+            Pairs::Own(pairs) | Pairs::Fixed(pairs) => {
                 machine.meter.steps(pairs.len() / 16)?;
                 let found = pairs.iter().find(|(key, _)| matches!(key, Val::Text(text) if text.as_str() == name));
                 Ok(found.map(|(_, value)| value.clone()))
@@ -245,7 +276,7 @@ impl<'a> Pairs<'a> {
     pub(crate) fn get(&self, key: &Val<'a>, machine: &Machine<'a>) -> Fallible<Option<Val<'a>>> {
         match (key, self) {
             (Val::Text(text), _) => self.named(text.as_str(), machine),
-            (_, Pairs::Own(pairs)) => {
+            (_, Pairs::Own(pairs) | Pairs::Fixed(pairs)) => {
                 for (each, value) in pairs.iter() {
                     if crate::compare::equals(each, key, machine)? {
                         return Ok(Some(value.clone()));
@@ -262,7 +293,7 @@ impl<'a> Pairs<'a> {
         machine.meter.steps(self.len(machine) / 8)?;
         Ok(match self {
             Pairs::Json(map) => map.iter().map(|(key, value)| (Val::Text(Text::Borrowed(key)), Val::borrowed(value))).collect(),
-            Pairs::Own(pairs) => pairs.to_vec(),
+            Pairs::Own(pairs) | Pairs::Fixed(pairs) => pairs.to_vec(),
             Pairs::Root => {
                 let mut pairs = Vec::new();
                 for name in machine.names() {
@@ -278,7 +309,7 @@ impl<'a> Pairs<'a> {
     pub(crate) fn names(&self, machine: &Machine<'a>) -> Vec<String> {
         match self {
             Pairs::Json(map) => map.keys().take(crate::suggest::NAMES_MAX).cloned().collect(),
-            Pairs::Own(pairs) => {
+            Pairs::Own(pairs) | Pairs::Fixed(pairs) => {
                 let texts = pairs.iter().filter_map(|(key, _)| match key {
                     Val::Text(text) => Some(text.as_str().to_owned()),
                     _ => None,

@@ -25,13 +25,6 @@ pub(super) fn walk<'a>(start: Option<&'a Node>, steps: &'a [Step], sight: &Sight
         None => sight.active.clone(),
     };
     let mut owner = "";
-    if let (Some(node), Some(Step { kind: StepKind::Method(name, ..), span, .. })) = (start, steps.first())
-        && &**name == "toString"
-        && is_constant(node)
-    {
-        let message = "a list or an object that is written out has no text of its own; `#toJson(…)` makes one of it";
-        return Err(fault("no-text", message).at(*span));
-    }
     for step in steps {
         machine.meter.step().map_err(|fault| fault.at(step.span))?;
         value = follow(value, step, owner, sight, machine).map_err(|fault| fault.at(step.span))?;
@@ -41,7 +34,7 @@ pub(super) fn walk<'a>(start: Option<&'a Node>, steps: &'a [Step], sight: &Sight
 }
 
 /// True when a list or an object is written out with nothing in it but literals: Java keeps its methods from us then.
-fn is_constant(node: &Node) -> bool {
+pub(super) fn is_constant(node: &Node) -> bool {
     let literal = |node: &Node| match &node.kind {
         Kind::List(_) | Kind::Map(_) => is_constant(node),
         kind => {
@@ -164,7 +157,7 @@ fn project<'a>(value: &Val<'a>, node: &'a Node, machine: &Machine<'a>) -> Fallib
         out.push(evaluate(node, &Sight::of(element), machine)?);
     }
     Ok(match value {
-        Val::List(Sort::Array | Sort::Bytes, _) => Val::List(Sort::Array, crate::value::Items::Own(Rc::new(out))),
+        Val::List(sort, _) if sort.is_array() => Val::List(Sort::Array, crate::value::Items::Own(Rc::new(out))),
         _ => Val::list(out),
     })
 }
@@ -204,7 +197,7 @@ fn select<'a>(value: &Val<'a>, which: Which, node: &'a Node, machine: &Machine<'
     match (value, one) {
         (Val::Map(_), None) => map_of(found, machine),
         (Val::Map(_), Some(Some(entry))) => map_of(vec![entry], machine),
-        (Val::List(sort @ (Sort::Array | Sort::Bytes), _), None) => Ok(Val::List(*sort, crate::value::Items::Own(Rc::new(found)))),
+        (Val::List(sort, _), None) if sort.is_array() => Ok(Val::List(*sort, crate::value::Items::Own(Rc::new(found)))),
         (_, None) => Ok(Val::list(found)),
         (_, Some(Some(element))) => Ok(element),
         (_, Some(None)) => Ok(Val::Null),

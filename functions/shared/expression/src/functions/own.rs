@@ -27,7 +27,7 @@ fn read_json<'a>(c: &Call<'_, 'a>, text: &str) -> Fallible<Val<'a>> {
     let value: Value = first.map_err(|e| fault("bad-json", format!("the text is not JSON: line {}, column {}", e.line(), e.column())))?;
     match value {
         Value::Array(_) if text.starts_with('[') => Ok(Val::owned(value)),
-        Value::Object(_) => Ok(Val::owned(value)),
+        Value::Object(_) | Value::Null => Ok(Val::owned(value)),
         _ => Err(fault("bad-json", "the text is neither a JSON object nor a JSON list")),
     }
 }

@@ -72,7 +72,10 @@ fn spelled<'a>(c: &Call<'_, 'a>) -> Fallible<Val<'a>> {
 }
 
 pub(crate) const TEXT: &[Method] = &[
-    row("valueOf", &[P::Any], "The text of a value", "T(String).valueOf(12) → \"12\"", spelled),
+    row("valueOf", &[P::Any], "The text of a value", "T(String).valueOf(12) → \"12\"", |c| {
+        // Of null Java takes another method, which fails.
+        if c.argument(0).is_null() { Err(fault("null", "null has no text here")) } else { spelled(c) }
+    }),
     row(
         "format",
         &[P::Text, P::Rest],
@@ -319,12 +322,15 @@ fn url<'a>(c: &Call<'_, 'a>) -> Fallible<Val<'a>> {
     Ok(Val::text(encoded(c.text(0)?)))
 }
 
+fn in_utf8<'a>(c: &Call<'_, 'a>) -> Fallible<Val<'a>> {
+    if !c.text(1)?.eq_ignore_ascii_case("utf-8") && !c.text(1)?.eq_ignore_ascii_case("utf8") {
+        return Err(fault("wrong-arguments", "texts are encoded in UTF-8 only"));
+    }
+    url(c)
+}
+
 pub(crate) const URL_ENCODER: &[Method] = &[
     row("encode", &[P::Text], "As a part of a URL", "T(java.net.URLEncoder).encode('a b&c') → \"a+b%26c\"", url),
-    row("encode", &[P::Text, P::Text], "The same in UTF-8", "T(java.net.URLEncoder).encode('ä', 'UTF-8') → \"%C3%A4\"", |c| {
-        if !c.text(1)?.eq_ignore_ascii_case("utf-8") && !c.text(1)?.eq_ignore_ascii_case("utf8") {
-            return Err(fault("wrong-arguments", "texts are encoded in UTF-8 only"));
-        }
-        url(c)
-    }),
+    row("encode", &[P::Text, P::Text], "The same in UTF-8", "T(java.net.URLEncoder).encode('ä', 'UTF-8') → \"%C3%A4\"", in_utf8),
+    row("encode", &[P::Text, P::Charset], "The same in UTF-8", "T(java.net.URLEncoder).encode('ä', 'UTF-8') → \"%C3%A4\"", in_utf8),
 ];

@@ -177,14 +177,20 @@ impl<'t> Parser<'t> {
         let mut end = begin;
         while let Some(lexeme) = self.peek() {
             match lexeme.token {
-                Token::Word(word) => name.push_str(word),
-                Token::Sign(".") => name.push('.'),
+                // Dots only part the words, wherever they stand.
+                Token::Word(word) => {
+                    if !name.is_empty() {
+                        name.push('.');
+                    }
+                    name.push_str(word);
+                }
+                Token::Sign(".") => {}
                 _ => break,
             }
             end = span(lexeme);
             self.at += 1;
         }
-        if name.is_empty() || name.starts_with('.') || name.ends_with('.') {
+        if name.is_empty() {
             return Err(fault("syntax", "the name of a type is missing").at(begin));
         }
         Ok((name, begin.to(end)))

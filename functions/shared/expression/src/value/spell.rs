@@ -108,12 +108,30 @@ pub(crate) fn uuid(id: u128) -> String {
 
 /// `Double.toString`: plain from 0.001 to 10 million, with an exponent elsewhere.
 pub(crate) fn double(n: f64) -> String {
-    real(n, n.abs(), &format!("{:e}", n.abs()))
+    real(n, n.abs(), &whole(n.abs(), 53).unwrap_or_else(|| format!("{:e}", n.abs())))
 }
 
 /// `Float.toString`.
 pub(crate) fn float(n: f32) -> String {
-    real(f64::from(n), f64::from(n).abs(), &format!("{:e}", n.abs()))
+    real(f64::from(n), f64::from(n).abs(), &whole(f64::from(n.abs()), 24).unwrap_or_else(|| format!("{:e}", n.abs())))
+}
+
+/// Whole numbers beyond the digits of their type are spelled out, without those digits that mean nothing: Java's way, which is
+/// not the shortest.
+fn whole(size: f64, bits: i32) -> Option<String> {
+    let exponent = i32::try_from((size.to_bits() >> 52) & 0x7ff).unwrap_or(0) - 1023;
+    if size.fract() != 0.0 || exponent <= bits || exponent >= 62 {
+        return None;
+    }
+    let places = u32::try_from(exponent - bits - 1).ok().and_then(|p| 1_u64.checked_shl(p)).and_then(u64::checked_ilog10).unwrap_or(0);
+    let power = 10_u64.checked_pow(places)?;
+    let n = size as u64;
+    let kept = n / power + u64::from(power > 1 && n % power >= power / 2);
+    let digits = kept.to_string();
+    let exponent = digits.len() + usize::try_from(places).ok()? - 1;
+    let trimmed = digits.trim_end_matches('0');
+    let (first, rest) = trimmed.split_at_checked(1)?;
+    Some(format!("{first}.{rest}e{exponent}"))
 }
 
 fn real(n: f64, size: f64, shortest: &str) -> String {
