@@ -1,18 +1,27 @@
-//! What a stage may see of its execution: trigger, parameters, and what the stages before it left. Never a secret.
+//! What a stage may see of its execution: trigger, parameters, its own settings, and what the stages before it left. Never a secret.
 
 use super::plan::Plan;
 use super::stored::{Kept, StageData, object};
 use crate::error::AppError;
-use crate::ports::{Blobs, StepScope, StoreError};
+use crate::ports::{Blobs, Moment, StepScope, StoreError};
+use crate::yaml;
 use async_trait::async_trait;
-use engine::Execution;
-use expression::Scope;
+use engine::{Execution, RunState, StageRun};
+use expression::{Host, Refusal, Scope};
+use model::Millis;
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 /// Roots that nothing a stage outputs can hide.
-const ROOTS: [&str; 4] = ["trigger", "parameters", "execution", "stages"];
+const ROOTS: [&str; 6] = ["trigger", "parameters", "execution", "stages", "artifacts", "resolvedExpectedArtifacts"];
+/// Roots that components can look up by pointer.
+const LOOKED_UP: [&str; 4] = ["trigger", "parameters", "execution", "stages"];
+/// What the trigger brought and is found by bare name.
+const FROM_TRIGGER: [&str; 3] = ["buildInfo", "scmInfo", "templateVariables"];
 
 /// A stage's view of its execution: what it was when it was gathered. Most stages never look, so it is put together at the first look.
 #[derive(Debug)]
@@ -56,14 +65,16 @@ impl StageScope {
         self.seen.get_or_init(|| self.look())
     }
 
-    /// Outputs of ancestors are found by bare name, the nearest first.
+    /// By bare name are found the execution's own roots, then what the stage itself says without expressions, then outputs of ancestors,
+    /// the nearest first.
     fn look(&self) -> Seen {
         let plan = self.plan.as_ref();
-        let mut roots = Map::new();
+        let mut roots = self.own();
         let mut stages = Map::new();
         let mut artifacts = Vec::new();
-        for position in plan.ancestors(self.run) {
-            let (Some(stage), Some(data)) = (plan.stages.get(position), self.data.get(position)) else { continue };
+        let ancestors = plan.ancestors(self.run);
+        for position in &ancestors {
+            let (Some(stage), Some(data)) = (plan.stages.get(*position), self.data.get(*position)) else { continue };
             let outputs = self.kept(&data.outputs);
             let context = self.kept(&data.context);
             for (key, value) in &outputs {
@@ -73,7 +84,7 @@ impl StageScope {
             }
             artifacts.extend(data.artifacts.iter().cloned());
             if !stages.contains_key(&stage.name) {
-                let status = self.execution.status_of(position);
+                let status = self.execution.status_of(*position);
                 let seen = json!({"refId": stage.ref_id, "status": status, "outputs": outputs, "context": context});
                 stages.insert(stage.name.clone(), seen);
             }
@@ -82,13 +93,60 @@ impl StageScope {
         from_parent(plan, &mut roots);
         let execution = json!({
             "id": self.execution.id, "application": plan.application, "name": plan.name, "pipelineConfigId": plan.pipeline,
-            "buildTime": plan.created_ms, "user": plan.submitter,
+            "buildTime": plan.created_ms, "startTime": self.execution.started_ms, "status": self.execution.status, "type": "PIPELINE",
+            "user": plan.submitter, "authentication": {"user": plan.submitter}, "trigger": plan.trigger,
+            "stages": self.all_stages(&ancestors),
         });
         roots.insert("trigger".to_owned(), Value::Object(plan.trigger.clone()));
         roots.insert("parameters".to_owned(), Value::Object(plan.parameters.clone()));
         roots.insert("execution".to_owned(), execution);
         roots.insert("stages".to_owned(), Value::Object(stages));
+        roots.insert("artifacts".to_owned(), Value::Array(artifacts.clone()));
+        roots.insert("resolvedExpectedArtifacts".to_owned(), json!(plan.expected));
         Seen { roots, artifacts }
+    }
+
+    /// What the trigger brought, and what the stage itself says. A setting that holds an expression is no value of its own: its name
+    /// means what a stage before left under it.
+    fn own(&self) -> Map<String, Value> {
+        let plan = self.plan.as_ref();
+        let mut roots = Map::new();
+        for name in FROM_TRIGGER {
+            if let Some(value) = plan.trigger.get(name).filter(|value| !value.is_null()) {
+                roots.insert(name.to_owned(), value.clone());
+            }
+        }
+        roots.insert("pipelineId".to_owned(), json!(plan.pipeline));
+        for (key, value) in plan.stages.get(self.run).into_iter().flat_map(|stage| &stage.settings) {
+            if !roots.contains_key(key) && !holds_expression(value, 0) {
+                roots.insert(key.clone(), value.clone());
+            }
+        }
+        roots
+    }
+
+    /// All stages of the execution. Those that do not come before this one may change at any moment: of them only the status is seen.
+    fn all_stages(&self, ancestors: &[usize]) -> Vec<Value> {
+        let stages = self.plan.stages.iter().enumerate();
+        let told = stages.map(|(position, stage)| {
+            let (started_ms, ended_ms) = self.execution.run(position).map(times).unwrap_or_default();
+            let mut seen = json!({
+                "id": stage.ref_id, "refId": stage.ref_id, "name": stage.name, "type": stage.kind,
+                "status": self.execution.status_of(position), "context": {}, "outputs": {},
+                "requisiteStageRefIds": stage.requisites.iter().filter_map(|at| Some(&self.plan.stages.get(*at)?.ref_id)).collect::<Vec<_>>(),
+                "startTime": started_ms, "endTime": ended_ms,
+            });
+            let data = self.data.get(position).filter(|_| ancestors.contains(&position));
+            if let (Some(data), Some(seen)) = (data, seen.as_object_mut()) {
+                seen.insert("context".to_owned(), Value::Object(self.kept(&data.context)));
+                seen.insert("outputs".to_owned(), Value::Object(self.kept(&data.outputs)));
+            }
+            if let Some(seen) = seen.as_object_mut().filter(|_| position == self.run) {
+                seen.insert("context".to_owned(), Value::Object(stage.settings.clone()));
+            }
+            seen
+        });
+        told.collect()
     }
 
     fn kept(&self, kept: &Kept) -> Map<String, Value> {
@@ -103,6 +161,26 @@ impl StageScope {
     #[must_use]
     pub fn stages(&self) -> &Value {
         self.seen().roots.get("stages").unwrap_or(&Value::Null)
+    }
+}
+
+/// When a stage run started and ended.
+fn times(run: &StageRun) -> (Option<Millis>, Option<Millis>) {
+    match &run.state {
+        RunState::NotStarted => (None, None),
+        RunState::Live(live) => (Some(live.started_ms), None),
+        RunState::Done(done) => (done.started_ms, Some(done.ended_ms)),
+    }
+}
+
+/// Whether some text of a value, or some key, holds an expression. What is nested deeper than any value may be counts as one.
+fn holds_expression(value: &Value, depth: usize) -> bool {
+    match value {
+        _ if depth > expression::limits::DEPTH_MAX => true,
+        Value::String(text) => expression::has_expression(text),
+        Value::Array(items) => items.iter().any(|item| holds_expression(item, depth + 1)),
+        Value::Object(map) => map.iter().any(|(key, item)| expression::has_expression(key) || holds_expression(item, depth + 1)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -149,6 +227,10 @@ impl Scope for StageScope {
     fn names(&self) -> Vec<String> {
         self.seen().roots.keys().cloned().collect()
     }
+
+    fn look(&self, name: &str) -> Option<Cow<'_, Value>> {
+        self.seen().roots.get(name).map(Cow::Borrowed)
+    }
 }
 
 struct WithLocals<'a> {
@@ -164,6 +246,54 @@ impl Scope for WithLocals<'_> {
     fn names(&self) -> Vec<String> {
         self.locals.keys().cloned().chain(self.scope.names()).collect()
     }
+
+    fn look(&self, name: &str) -> Option<Cow<'_, Value>> {
+        self.locals.get(name).map(Cow::Borrowed).or_else(|| Scope::look(self.scope, name))
+    }
+}
+
+/// Answers what expressions ask for: the moment of the step, numbers that only look like chance, documents. It fetches nothing.
+pub struct Asked {
+    moment: Moment,
+    stage: Option<String>,
+    drawn: Cell<u64>,
+}
+
+impl Asked {
+    /// For expressions of a stage, or of none.
+    #[must_use]
+    pub fn at(moment: Moment, stage: Option<String>) -> Self {
+        Self { moment, stage, drawn: Cell::new(0) }
+    }
+}
+
+impl Host for Asked {
+    fn now_ms(&self) -> Option<i64> {
+        i64::try_from(self.moment.now_ms).ok()
+    }
+
+    /// The same again when the step is made again.
+    fn random(&self) -> Option<u128> {
+        let drawn = self.drawn.replace(self.drawn.get().wrapping_add(1));
+        let digest = Sha256::digest(format!("expression#{}#{drawn}", self.moment.seed));
+        Some(digest.iter().take(16).fold(0, |bits, byte| (bits << 8) | u128::from(*byte)))
+    }
+
+    fn current_stage(&self) -> Option<String> {
+        self.stage.clone()
+    }
+
+    fn yaml(&self, text: &str) -> Result<Vec<Value>, Refusal> {
+        yaml::documents(text).map_err(|error| Refusal::Failed(error.to_string()))
+    }
+}
+
+impl StageScope {
+    /// What expressions of this stage ask.
+    #[must_use]
+    pub fn asked(&self, moment: Moment) -> Asked {
+        Asked::at(moment, self.plan.stages.get(self.run).map(|stage| stage.ref_id.to_string()))
+    }
 }
 
 #[async_trait]
@@ -171,13 +301,13 @@ impl StepScope for StageScope {
     fn lookup(&self, pointer: &str) -> Option<Value> {
         let rest = pointer.strip_prefix('/')?;
         let (root, below) = rest.split_once('/').map_or((rest, String::new()), |(root, below)| (root, format!("/{below}")));
-        self.seen().roots.get(root).filter(|_| ROOTS.contains(&root))?.pointer(&below).cloned()
+        self.seen().roots.get(root).filter(|_| LOOKED_UP.contains(&root))?.pointer(&below).cloned()
     }
 
-    fn evaluate(&self, template: &str, locals: &Value) -> Result<Value, (u32, String, String)> {
+    fn evaluate(&self, template: &str, locals: &Value, moment: Moment) -> Result<Value, (u32, String, String)> {
         let locals = object(locals);
         let scope = WithLocals { scope: self, locals: &locals };
-        expression::evaluate(template, &scope).map_err(|e| (e.position, e.reason.to_owned(), e.message))
+        expression::evaluate_with(template, &scope, &self.asked(moment)).map_err(|e| (e.position, e.reason.to_owned(), e.message))
     }
 
     fn artifacts(&self) -> Vec<Value> {

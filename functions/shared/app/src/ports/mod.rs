@@ -16,8 +16,8 @@ pub use outside::{
     Blobs, Change, Changes, Clock, Entropy, Hint, ImageVersion, Queue, Registry, RegistryAccess, RegistryError, SealError, Sealer,
 };
 pub use stage_host::{
-    AccountAccess, Blame, Export, JournalError, LogLevel, LogLine, PLANNED_STAGES_MAX, RunInfo, SignalSpec, StageHost, StepCall, StepEnd,
-    StepFailure, StepFault, StepJournal, StepMode, StepReport, StepResults, StepScope, TraceEntry, Wake,
+    AccountAccess, Blame, Export, JournalError, LogLevel, LogLine, Moment, PLANNED_STAGES_MAX, RunInfo, SignalSpec, StageHost, StepCall,
+    StepEnd, StepFailure, StepFault, StepJournal, StepMode, StepReport, StepResults, StepScope, TraceEntry, Wake,
 };
 pub use table::{
     COMMIT_BYTES_MAX, Condition, ITEMS_A_COMMIT_MAX, Item, Key, Page, Query, StoreError, Table, TransactError, Transaction, Write,

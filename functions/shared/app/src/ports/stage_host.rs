@@ -87,13 +87,22 @@ pub struct AccountAccess {
     pub extra_kinds: BTreeSet<String>,
 }
 
+/// When something is evaluated, and what it draws instead of chance: the same again when the step is made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Now.
+    pub now_ms: Millis,
+    /// Where numbers come from.
+    pub seed: u64,
+}
+
 /// What the component sees of its execution: already cut down to what this stage may see, and never holding a secret.
 #[async_trait]
 pub trait StepScope: Send + Sync {
     /// A value by JSON pointer: `/trigger/…`, `/parameters/…`, `/stages/<name>/outputs/…`.
     fn lookup(&self, pointer: &str) -> Option<Value>;
-    /// Evaluates a template; `locals` come before everything else. Fails with (position, reason code, message).
-    fn evaluate(&self, template: &str, locals: &Value) -> Result<Value, (u32, String, String)>;
+    /// Evaluates a template as of a moment; `locals` come before everything else. Fails with (position, reason code, message).
+    fn evaluate(&self, template: &str, locals: &Value, moment: Moment) -> Result<Value, (u32, String, String)>;
     /// All artifacts in the stage's context, nearest first, in Spinnaker's JSON shape.
     fn artifacts(&self) -> Vec<Value>;
 }

@@ -5,7 +5,7 @@ use crate::bindings::waybill::stage::{artifacts, context, expressions, log, type
 use crate::state::StepState;
 use crate::strict;
 use crate::trace::Effect;
-use app::ports::LogLevel;
+use app::ports::{LogLevel, Moment};
 
 /// Longest JSON pointer.
 const POINTER_BYTES_MAX: usize = 1_024;
@@ -79,9 +79,10 @@ impl expressions::Host for StepState {
             return Ok(Err(error(0, "denied", "expressions are not available here".into())));
         };
         let open = begin!(session, "expressions.evaluate", Effect::Local, &(&template, &locals));
+        let moment = Moment { now_ms: session.call.now_ms, seed: session.call.seed.wrapping_add(u64::from(open.index)) };
         let answer = match strict::object_or_blank(&locals) {
             Err(why) => Err(error(0, "invalid-locals", format!("locals: {why}"))),
-            Ok(locals) => match session.call.scope.evaluate(&template, &locals) {
+            Ok(locals) => match session.call.scope.evaluate(&template, &locals, moment) {
                 Ok(value) => Ok(value.to_string()),
                 Err((position, reason, message)) => Err(error(position, &reason, message)),
             },

@@ -2,7 +2,7 @@
 //! memory, and steps. Shared by the tests within the crate and those outside.
 
 use app::ports::{
-    AccountAccess, Applied, ApplyOptions, Cluster, ClusterError, Executions, Export, JournalError, KindInfo, ListQuery, LogQuery,
+    AccountAccess, Applied, ApplyOptions, Cluster, ClusterError, Executions, Export, JournalError, KindInfo, ListQuery, LogQuery, Moment,
     ObjectKey, ObjectPage, Rollout, RunInfo, StepCall, StepJournal, StepMode, StepScope, TraceEntry, Verified, VerifyNeeds, Wake, WatchKey,
     WatchSpec,
 };
@@ -213,7 +213,7 @@ impl StepScope for SmallScope {
         json!({"parameters": {"env": "prod"}}).pointer(pointer).cloned()
     }
 
-    fn evaluate(&self, template: &str, locals: &Value) -> Result<Value, (u32, String, String)> {
+    fn evaluate(&self, template: &str, locals: &Value, _: Moment) -> Result<Value, (u32, String, String)> {
         match template {
             "${x}" => Ok(locals["x"].clone()),
             _ => Err((2, "unknown".into(), "no such thing".into())),

@@ -6,8 +6,8 @@ use super::held::Held;
 use super::{RESOLVES_A_COMMIT_MAX, Stop};
 use crate::error::AppError;
 use crate::execution::plan::PlannedStage;
-use crate::execution::scope::{StageScope, keep};
-use crate::ports::{ITEMS_A_COMMIT_MAX, StepFault};
+use crate::execution::scope::{Asked, StageScope, keep};
+use crate::ports::{ITEMS_A_COMMIT_MAX, Moment, StepFault};
 use engine::{Effect, Event, Verdict, WindowPass, wanted};
 use expression::Located;
 use model::Millis;
@@ -51,8 +51,10 @@ impl Held {
             return Ok(Verdict::Fail(Reason::new(ReasonCode::PlanUnreadable, "the plan has no such stage", now)));
         };
         let scope = self.scope(run).await?;
+        let attempt = self.meta.execution.run(run).map_or(1, |stage| stage.attempt);
+        let asked = scope.asked(Moment { now_ms: now, seed: seed(self.id.as_str(), run, attempt, 0, 0) });
         if let Some(condition) = &stage.condition {
-            match expression::condition(condition, scope.as_ref()) {
+            match expression::condition_with(condition, scope.as_ref(), &asked) {
                 Ok(true) => {}
                 Ok(false) => {
                     let reason = Reason::new(ReasonCode::ConditionFalse, "the stage's condition is false", now);
@@ -68,7 +70,7 @@ impl Held {
         if let Some(held) = self.window(run, stage, now) {
             return Ok(held);
         }
-        match settings(stage, scope.as_ref()) {
+        match settings(stage, scope.as_ref(), &asked) {
             Ok(_) if plan.dry_run && !stage.component.runs_in_dry_run => {
                 let message = "this is a dry run, and stages of this type are not run in one";
                 Ok(Verdict::DryRun(Reason::new(ReasonCode::DryRun, message, now).with(json!({"type": stage.kind}))))
@@ -140,7 +142,7 @@ impl Held {
     }
 }
 
-fn settings(stage: &PlannedStage, scope: &StageScope) -> Result<Map<String, Value>, Vec<Located>> {
+fn settings(stage: &PlannedStage, scope: &StageScope, asked: &Asked) -> Result<Map<String, Value>, Vec<Located>> {
     let skips = stage.settings.get("skipExpressionEvaluation").and_then(Value::as_bool).unwrap_or_default();
     let mut resolved = Map::with_capacity(stage.settings.len());
     let mut errors = Vec::new();
@@ -156,7 +158,7 @@ fn settings(stage: &PlannedStage, scope: &StageScope) -> Result<Map<String, Valu
             resolved.insert(key.clone(), value.clone());
             continue;
         }
-        match expression::resolve(value, scope) {
+        match expression::resolve_with(value, scope, asked) {
             Ok(value) => {
                 resolved.insert(key.clone(), value);
             }

@@ -240,7 +240,7 @@ async fn what_cannot_be_resolved_never_runs() {
     for (stage, code) in [
         (json!({"refId": "1", "type": "wait", "image": "${parameters.verison}"}), ReasonCode::ExpressionFailed),
         (
-            json!({"refId": "1", "type": "wait", "stageEnabled": {"type": "expression", "expression": "1 == 2"}}),
+            json!({"refId": "1", "type": "wait", "stageEnabled": {"type": "expression", "expression": "1 + 2"}}),
             ReasonCode::ConditionInvalid,
         ),
         (json!({"refId": "1", "type": "wait", "bad": true}), ReasonCode::InvalidStageSettings),

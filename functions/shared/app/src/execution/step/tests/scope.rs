@@ -84,3 +84,71 @@ async fn a_part_sees_what_its_stage_sees() {
     let part = calls.iter().find(|(stage, _, _)| stage == "2<a").unwrap();
     assert_eq!(part.2["see"], json!("1"));
 }
+
+// Rule 2.8: A stage's own setting comes before what others left, unless it is itself an expression
+#[tokio::test]
+async fn what_the_stage_itself_says_comes_first() {
+    let world = world(naming);
+    let mut one = stage("2", &["1"], json!(["${plain}", "${nearest}", "${of1}", "${pipelineId}"]));
+    one["plain"] = json!({"a": [1]});
+    one["nearest"] = json!("own");
+    one["of1"] = json!("${of1}");
+    let id = world.prepare(json!([stage("1", &[], json!(null)), one])).await.unwrap().execution;
+    world.settle().await;
+    let pipeline = world.detail(&id).await.pipeline;
+    let calls = world.host.calls.lock().unwrap();
+    let seen = &calls.iter().find(|(made, _, _)| made == "2").unwrap().2;
+    assert_eq!(seen["see"], json!([{"a": [1]}, "own", "1", pipeline]), "a setting that asks for its own name means what stands before it");
+    assert_eq!(seen["of1"], "1");
+}
+
+// Rule 2.9: Functions see every stage's status, and what those before it left
+#[tokio::test]
+async fn functions_look_at_the_stages_of_the_execution() {
+    let world = world(naming);
+    let see = json!([
+        "${#stage('stage 1').status}",
+        "${#stage('stage 1').hasSucceeded}",
+        "${#stage('stage 1')['outputs']['of1']}",
+        "${#currentStage()['refId']}",
+        "${#stage('stage 9')['status'].toString()}",
+        "${#stageExists('stage 7')}",
+        "${execution.stages.?[name == 'stage 1'][0].type}",
+    ]);
+    let stages = json!([stage("1", &[], json!(null)), stage("2", &["1"], see), stage("9", &["2"], json!(null))]);
+    let id = world.prepare(stages).await.unwrap().execution;
+    world.settle().await;
+    assert_eq!(world.status(&id).await, Status::Succeeded);
+    let calls = world.host.calls.lock().unwrap();
+    let seen = calls.iter().find(|(made, _, _)| made == "2").unwrap().2["see"].clone();
+    assert_eq!(seen, json!(["SUCCEEDED", true, "1", "2", "NOT_STARTED", false, "wait"]));
+}
+
+// Rule 2.9: Time and chance are those of the step, and no URL is fetched
+#[tokio::test]
+async fn time_and_chance_belong_to_the_step() {
+    let world = world(naming);
+    let uuid = "${T(java.util.UUID).randomUUID().toString()}";
+    let see = json!([uuid, uuid, "${new java.util.Date().getTime()}", "${#readYaml('a: [1, x]')}"]);
+    world.prepare(json!([stage("1", &[], see)])).await.unwrap();
+    world.settle().await;
+    let seen = world.settings(0)["see"].clone();
+    assert_ne!(seen[0], seen[1], "each draws its own");
+    assert_eq!(seen[0].as_str().map(str::len), Some(36));
+    assert!(seen[2].as_i64().is_some_and(|ms| ms > 1_000_000_000_000), "{seen}");
+    assert_eq!(seen[3], json!({"a": [1, "x"]}));
+
+    let moment = crate::ports::Moment { now_ms: 5, seed: 9 };
+    let draw = || {
+        let asked = crate::execution::scope::Asked::at(moment, None);
+        expression::evaluate_with(uuid, &Map::new(), &asked).unwrap()
+    };
+    assert_eq!(draw(), draw(), "made again, it draws the same");
+
+    let world = super::world(naming);
+    let fetches = json!([stage("1", &[], json!("${#fromUrl('http://localhost')}"))]);
+    let id = world.prepare(fetches).await.unwrap().execution;
+    world.settle().await;
+    let detail = world.detail(&id).await;
+    assert!(detail.stages[0].reason.as_ref().unwrap().is(ReasonCode::ExpressionFailed), "{detail:?}");
+}
