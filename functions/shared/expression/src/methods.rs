@@ -31,6 +31,8 @@ pub(crate) enum P {
     /// Anything.
     Any,
     Collection,
+    /// A collection, and nothing that would have to become one.
+    Iterable,
     Date,
     Instant,
     Day,
@@ -281,7 +283,7 @@ pub(crate) fn signature(takes: &[P]) -> String {
             P::Char => "character",
             P::Bool => "boolean",
             P::Any => "value",
-            P::Collection => "list",
+            P::Collection | P::Iterable => "list",
             P::Date => "date",
             P::Instant => "instant",
             P::Day => "day",
@@ -390,7 +392,7 @@ fn one(p: P, value: &Val<'_>) -> Option<Match> {
         (P::Int | P::Long | P::Float | P::Double | P::Char, _) if number || many => Converted,
         (P::Char, Val::Text(_)) => Converted,
         (P::Bool, Val::Text(_) | Val::List(..)) => Converted,
-        (P::Collection, Val::List(sort, _)) if !sort.is_array() => Close(1),
+        (P::Collection | P::Iterable, Val::List(sort, _)) if !sort.is_array() => Close(1),
         (P::Collection, _) => Converted,
         (P::Date, Val::Date(_)) | (P::Instant, Val::Instant(_)) | (P::Uuid, Val::Uuid(_)) => Exact,
         (P::Day, Val::Day(_)) | (P::DayTime, Val::DayTime(_)) | (P::Weekday, Val::Weekday(_)) => Exact,

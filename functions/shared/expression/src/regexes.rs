@@ -11,11 +11,16 @@ use crate::value::{Items, Sort, Val};
 use regex::{Captures, Regex, RegexBuilder};
 use std::rc::Rc;
 
-fn compile(pattern: &str) -> Fallible<Regex> {
-    if pattern.len() > REGEX_CHARS_MAX && pattern.chars().count() > REGEX_CHARS_MAX {
-        return Err(fault("too-long", format!("a regular expression has at most {REGEX_CHARS_MAX} characters")));
+/// What compiling costs at least, in the units of [`REGEX_WORK_MAX`].
+const COMPILE_WORK: usize = 20_000;
+/// A search that can look far ahead is counted with this part of the rest of the text.
+const AHEAD_PART: usize = 4;
+
+fn compile(pattern: &str, anchored: bool) -> Fallible<Regex> {
+    let mut rewritten = rewrite::rewrite(pattern)?;
+    if anchored {
+        rewritten = format!(r"\A(?:{rewritten})\z");
     }
-    let rewritten = rewrite::rewrite(pattern)?;
     let built = RegexBuilder::new(&rewritten).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX * 5).nest_limit(50).build();
     built.map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => fault("too-large", "the regular expression is too large"),
@@ -23,17 +28,41 @@ fn compile(pattern: &str) -> Fallible<Regex> {
     })
 }
 
-/// The compiled pattern, kept in the tree for the next time.
-fn compiled(pattern: &str, slot: &Slot) -> Fallible<Regex> {
+/// How much a pattern weighs: its length, times every count in it.
+fn weight(pattern: &str) -> usize {
+    let counts = pattern.split('{').skip(1).filter_map(|rest| {
+        let inner = rest.split('}').next()?;
+        inner.split(',').filter_map(|n| n.parse::<usize>().ok()).max()
+    });
+    counts.fold(pattern.len().max(1), |all, count| all.saturating_mul(count.max(1)))
+}
+
+/// Finds the compiled pattern in the tree, or makes it and keeps it there for the next time.
+fn with<T>(
+    pattern: &str,
+    text: &str,
+    anchored: bool,
+    slot: &Slot,
+    machine: &Machine<'_>,
+    then: impl FnOnce(&Regex) -> Fallible<T>,
+) -> Fallible<T> {
+    if pattern.len() > REGEX_CHARS_MAX && pattern.chars().count() > REGEX_CHARS_MAX {
+        return Err(fault("too-long", format!("a regular expression has at most {REGEX_CHARS_MAX} characters")));
+    }
+    let weight = weight(pattern);
+    machine.meter.regex(text.len(), weight)?;
+    if let Some((kept, regex)) = slot.0.get()
+        && kept == pattern
+    {
+        return then(regex);
+    }
+    machine.meter.regex(1, COMPILE_WORK.saturating_add(weight.saturating_mul(20)))?;
+    let regex = compile(pattern, anchored)?;
+    // Another evaluation may have been faster; either is right.
+    let _ = slot.0.set((pattern.to_owned(), regex));
     match slot.0.get() {
-        Some((kept, regex)) if kept == pattern => Ok(regex.clone()),
-        Some(_) => compile(pattern),
-        None => {
-            let regex = compile(pattern)?;
-            // Another evaluation may have been faster; either is right.
-            let _ = slot.0.set((pattern.to_owned(), regex.clone()));
-            Ok(regex)
-        }
+        Some((kept, regex)) if kept == pattern => then(regex),
+        _ => then(&compile(pattern, anchored)?),
     }
 }
 
@@ -47,21 +76,7 @@ pub(crate) fn operator<'a>(text: &Val<'a>, pattern: &Val<'a>, slot: &Slot, machi
 }
 
 pub(crate) fn matches(text: &str, pattern: &str, slot: &Slot, machine: &Machine<'_>) -> Fallible<bool> {
-    machine.meter.regex(text.len(), pattern.len())?;
-    // First on its own, so that brackets of the pattern cannot close those around it.
-    let regex = match slot.0.get() {
-        Some((kept, regex)) if kept == pattern => regex.clone(),
-        _ => {
-            compile(pattern)?;
-            let rewritten = rewrite::rewrite(pattern)?;
-            let anchored = format!(r"\A(?:{rewritten})\z");
-            let built = RegexBuilder::new(&anchored).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX * 5).build();
-            let regex = built.map_err(|_| fault("bad-regex", "the regular expression is not valid"))?;
-            let _ = slot.0.set((pattern.to_owned(), regex.clone()));
-            regex
-        }
-    };
-    Ok(regex.is_match(text))
+    with(pattern, text, true, slot, machine, |regex| Ok(regex.is_match(text)))
 }
 
 /// Java's `$` also stands before a line end that is last, which takes a look ahead.
@@ -73,45 +88,53 @@ fn refuse_last_line(text: &str, pattern: &str) -> Fallible<()> {
     Ok(())
 }
 
-/// Matches as Java finds them: an empty one directly after another one counts.
-fn each<'t>(regex: &Regex, text: &'t str, machine: &Machine<'_>, mut then: impl FnMut(&Captures<'t>) -> Fallible<bool>) -> Fallible<()> {
+/// Where matches are, as Java finds them: an empty one directly after another one counts.
+fn each(regex: &Regex, text: &str, machine: &Machine<'_>, mut then: impl FnMut(std::ops::Range<usize>) -> Fallible<bool>) -> Fallible<()> {
+    let far = regex.as_str().contains(['*', '+', ',']);
     let mut at = 0;
     while at <= text.len() {
-        machine.meter.step()?;
-        let Some(found) = regex.captures_at(text, at) else { return Ok(()) };
-        let Some(all) = found.get(0) else { return Ok(()) };
-        if !then(&found)? {
+        machine.meter.steps(2)?;
+        machine.meter.regex(if far { (text.len() - at) / AHEAD_PART } else { 1 }, 1)?;
+        let Some(found) = regex.find_at(text, at) else { return Ok(()) };
+        if !then(found.range())? {
             return Ok(());
         }
-        at = all.end();
-        if all.start() == all.end() {
-            if text.get(at..).and_then(|rest| rest.chars().next()).is_some_and(|c| c.len_utf16() == 2) {
+        at = found.end();
+        if found.is_empty() {
+            let next = text.get(at..).and_then(|rest| rest.chars().next());
+            if next.is_some_and(|c| c.len_utf16() == 2) {
                 return Err(fault("half-character", "the expression also fits between the halves of a character"));
             }
-            at += text.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8);
+            at += next.map_or(1, char::len_utf8);
         }
     }
     Ok(())
 }
 
-/// `replaceAll` and `replaceFirst`.
-pub(crate) fn replace(text: &str, pattern: &str, by: &str, all: bool, slot: &Slot, machine: &Machine<'_>) -> Fallible<String> {
-    machine.meter.regex(text.len(), pattern.len())?;
+/// `replaceAll` and `replaceFirst`. Nothing to put in is only missed when it is needed.
+pub(crate) fn replace(text: &str, pattern: &str, by: Option<&str>, all: bool, slot: &Slot, machine: &Machine<'_>) -> Fallible<String> {
     refuse_last_line(text, pattern)?;
-    let regex = compiled(pattern, slot)?;
-    let mut out = String::new();
-    let mut done = 0;
-    each(&regex, text, machine, |found| {
-        let whole = found.get(0).map_or(0..0, |m| m.range());
-        let before = out.len();
-        out.push_str(text.get(done..whole.start).unwrap_or_default());
-        expand(by, found, &mut out)?;
-        machine.meter.bytes(out.len() - before)?;
-        done = whole.end;
-        Ok(all)
-    })?;
-    out.push_str(text.get(done..).unwrap_or_default());
-    Ok(out)
+    with(pattern, text, false, slot, machine, |regex| {
+        let mut out = String::new();
+        let mut done = 0;
+        each(regex, text, machine, |whole| {
+            let by = by.ok_or_else(|| fault("null", "the replacement is null"))?;
+            let before = out.len();
+            out.push_str(text.get(done..whole.start).unwrap_or_default());
+            if by.contains(['$', '\\']) {
+                machine.meter.steps(8)?;
+                let found = regex.captures_at(text, whole.start).ok_or_else(|| bad_replacement("the groups are not found again"))?;
+                expand(by, &found, &mut out)?;
+            } else {
+                out.push_str(by);
+            }
+            machine.meter.bytes(out.len() - before)?;
+            done = whole.end;
+            Ok(all)
+        })?;
+        out.push_str(text.get(done..).unwrap_or_default());
+        Ok(out)
+    })
 }
 
 fn bad_replacement(message: &str) -> Fault {
@@ -162,24 +185,23 @@ fn expand(by: &str, found: &Captures<'_>, out: &mut String) -> Fallible<()> {
 
 /// `split(regex, limit)`
 pub(crate) fn split<'a>(text: &str, pattern: &str, limit: i32, slot: &Slot, machine: &Machine<'a>) -> Fallible<Val<'a>> {
-    machine.meter.regex(text.len(), pattern.len())?;
     refuse_last_line(text, pattern)?;
-    let regex = compiled(pattern, slot)?;
     let most = usize::try_from(limit).unwrap_or(0);
     let mut parts: Vec<&str> = Vec::new();
     let mut done = 0;
-    each(&regex, text, machine, |found| {
-        let range = found.get(0).map_or(0..0, |m| m.range());
-        if most > 0 && parts.len() + 1 >= most {
-            return Ok(false);
-        }
-        if done == 0 && range.is_empty() && range.start == 0 {
-            // Nothing before the text is no part.
-            return Ok(true);
-        }
-        parts.push(text.get(done..range.start).unwrap_or_default());
-        done = range.end;
-        Ok(true)
+    with(pattern, text, false, slot, machine, |regex| {
+        each(regex, text, machine, |range| {
+            if most > 0 && parts.len() + 1 >= most {
+                return Ok(false);
+            }
+            if done == 0 && range.is_empty() && range.start == 0 {
+                // Nothing before the text is no part.
+                return Ok(true);
+            }
+            parts.push(text.get(done..range.start).unwrap_or_default());
+            done = range.end;
+            Ok(true)
+        })
     })?;
     if done == 0 && parts.is_empty() {
         parts.push(text);

@@ -83,13 +83,9 @@ pub(crate) const TEXT: &[Method] = &[
         "T(String).format('%s-%05d', 'v', 42) → \"v-00042\"",
         |c| printf::format(c.text(0)?, c.arguments.get(1..).unwrap_or_default(), c.machine).map(Val::text),
     ),
-    row(
-        "join",
-        &[P::Chars, P::Collection],
-        "The texts of a list with a text between",
-        "T(String).join('-', {'a', 'b'}) → \"a-b\"",
-        |c| text::joined(&convert::items(&c.argument(1))?, c.text(0)?, c),
-    ),
+    row("join", &[P::Chars, P::Iterable], "The texts of a list with a text between", "T(String).join('-', {'a', 'b'}) → \"a-b\"", |c| {
+        text::joined(&convert::items(&c.argument(1))?, c.text(0)?, c)
+    }),
     row("join", &[P::Chars, P::RestChars], "Texts with a text between", "T(String).join('-', 'a', 'b') → \"a-b\"", |c| {
         let rest = c.arguments.get(1..).unwrap_or_default().to_vec();
         text::joined(&convert::items(&Val::list(rest))?, c.text(0)?, c)

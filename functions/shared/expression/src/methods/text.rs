@@ -238,10 +238,10 @@ pub(crate) const PATTERNS: &[Method] = &[
         &[P::Text, P::Text],
         "With what fits a regular expression replaced",
         "'v1.2'.replaceAll('v(\\d+)', '$1') → \"1.2\"",
-        |c| regexes::replace(c.this_text(), c.text(0)?, c.text(1)?, true, c.slot, c.machine).map(Val::text),
+        |c| regexes::replace(c.this_text(), c.text(0)?, c.text(1).ok(), true, c.slot, c.machine).map(Val::text),
     ),
     row("replaceFirst", &[P::Text, P::Text], "The same for the first fit", "'aaa'.replaceFirst('a', 'b') → \"baa\"", |c| {
-        regexes::replace(c.this_text(), c.text(0)?, c.text(1)?, false, c.slot, c.machine).map(Val::text)
+        regexes::replace(c.this_text(), c.text(0)?, Some(c.text(1)?), false, c.slot, c.machine).map(Val::text)
     }),
     row("split", &[P::Text], "Its parts between what fits a regular expression", "'a,b,,'.split(',') → [\"a\", \"b\"]", |c| {
         regexes::split(c.this_text(), c.text(0)?, 0, c.slot, c.machine)
