@@ -1,36 +1,9 @@
 //! What was said to a text, by us or by the oracle, and whether both said the same.
 
-use serde::Deserialize as _;
-use serde_json::{Map, Value};
+use crate::host::Still;
+use serde_json::{Map, Number, Value};
 use std::collections::BTreeMap;
 use std::fmt;
-
-/// The moment and the random bits that the oracle has too.
-struct Fixed;
-
-impl expression::Host for Fixed {
-    fn now_ms(&self) -> Option<i64> {
-        Some(1_795_342_272_345)
-    }
-
-    fn yaml(&self, text: &str) -> Result<Vec<Value>, expression::Refusal> {
-        let read = |document: serde_norway::Deserializer<'_>| {
-            let mut value = serde_norway::Value::deserialize(document)?;
-            value.apply_merge()?;
-            // Keys that are no texts become texts.
-            serde_norway::from_str::<Value>(&serde_norway::to_string(&value)?)
-        };
-        if text.trim().is_empty() {
-            return Ok(Vec::new());
-        }
-        let all: Result<Vec<Value>, _> = serde_norway::Deserializer::from_str(text).map(read).collect();
-        all.map_err(|error| expression::Refusal::Failed(error.to_string()))
-    }
-
-    fn random(&self) -> Option<u128> {
-        Some(0x0123_4567_89ab_4cde_8f01_2345_6789_abcd)
-    }
-}
 
 /// A value, or none.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +20,7 @@ impl Said {
     /// What we say.
     pub(crate) fn by_us(text: &str, context: &Value) -> Self {
         let none = Map::new();
-        match expression::evaluate_with(text, context.as_object().unwrap_or(&none), &Fixed) {
+        match expression::evaluate_with(text, context.as_object().unwrap_or(&none), &Still) {
             Ok(value) => Self::Value(value),
             Err(error) => Self::Refused { reason: error.reason.to_owned(), message: error.message },
         }
@@ -77,10 +50,7 @@ impl fmt::Display for Said {
 }
 
 /// The types of Java whose values are texts for us.
-const TEXTS: [&str; 9] = [
-    // Only those without a value: not a number, and the infinities.
-    "java.lang.Double",
-    "java.lang.Float",
+const TEXTS: [&str; 7] = [
     "java.lang.Character",
     "java.util.UUID",
     "java.time.Instant",
@@ -95,6 +65,7 @@ fn plain(value: &Value) -> Value {
     match value {
         Value::Object(map) => match map.get("$java").and_then(Value::as_str) {
             Some("java.util.Date") => map["millis"].clone(),
+            Some("java.lang.Double" | "java.lang.Float" | "java.math.BigDecimal") => real(&map["text"]),
             Some(name) if TEXTS.contains(&name) => map["text"].clone(),
             Some(_) => value.clone(),
             None => map.iter().map(|(key, value)| (key.clone(), plain(value))).collect::<Map<_, _>>().into(),
@@ -102,6 +73,12 @@ fn plain(value: &Value) -> Value {
         Value::Array(items) => items.iter().map(plain).collect(),
         other => other.clone(),
     }
+}
+
+/// A number by its digits. What is not a number, and the infinities, stay texts.
+fn real(text: &Value) -> Value {
+    let number = text.as_str().unwrap_or_default().parse().ok().and_then(Number::from_f64);
+    number.map_or_else(|| text.clone(), Value::Number)
 }
 
 /// How two answers stand to each other.
@@ -131,11 +108,27 @@ pub(crate) fn verdict(ours: &Said, theirs: &Said) -> Verdict {
 /// Equal, with whole numbers and others kept apart, keys in any order.
 pub(crate) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || (a.is_f64() && b.is_f64() && a.as_f64() == b.as_f64()),
+        (Value::Number(a), Value::Number(b)) if a.is_f64() && b.is_f64() => {
+            a.as_f64() == b.as_f64() || (short(a) && short(b) && single(a) == single(b))
+        }
+        (Value::Number(a), Value::Number(b)) => a == b,
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
         (Value::Object(a), Value::Object(b)) => a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b))),
         _ => a == b,
     }
+}
+
+/// Few enough digits for a 32-bit number. Java before 19 writes some of them with a digit more than it takes, so such two are
+/// equal when they are the same 32-bit number.
+fn short(number: &Number) -> bool {
+    let text = number.to_string();
+    let digits = text.split(['e', 'E']).next().unwrap_or_default().chars().filter(char::is_ascii_digit).collect::<String>();
+    digits.trim_matches('0').len() <= 9
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "that is what is asked")]
+fn single(number: &Number) -> f32 {
+    number.as_f64().unwrap_or_default() as f32
 }
 
 /// What may differ, from `differences.md`: the heading says who says what, each entry begins with its class.

@@ -2,6 +2,7 @@
 //! `WAYBILL_FUZZ_INPUTS` says how many, `WAYBILL_FUZZ_SEED` from where.
 
 use crate::chance::Chance;
+use crate::host::Still;
 use crate::{grammar, table};
 use serde_json::{Map, Value};
 use std::env;
@@ -167,10 +168,15 @@ fn pieces(chance: &mut Chance) -> String {
 
 /// What an error says about its place must be true of the text.
 fn evaluate(text: &str, context: &Map<String, Value>, chance: &mut Chance) {
-    let said = if chance.once_in(16) { expression::condition(text, context).map(Value::from) } else { expression::evaluate(text, context) };
+    let said = match chance.below(32) {
+        0 => expression::condition_with(text, context, &Still).map(Value::from),
+        1 => expression::explain(text).map(|_| Value::Null),
+        _ => expression::evaluate_with(text, context, &Still),
+    };
     if let Err(error) = said {
-        let at = usize::try_from(error.position).unwrap();
-        assert!(text.get(at..).is_some(), "byte {at} of {} is no place in the text", text.len());
+        let (start, end) = (usize::try_from(error.position).unwrap(), usize::try_from(error.end).unwrap());
+        assert!(text.get(start..end).is_some(), "bytes {start} to {end} of {} are no place in the text", text.len());
+        assert!(expression::REASONS.iter().any(|(reason, _)| *reason == error.reason), "{} is no listed reason", error.reason);
         assert!(!error.reason.is_empty() && !error.message.is_empty());
         assert!(error.message.len() < 2_000, "the message has {} bytes", error.message.len());
     }

@@ -266,15 +266,15 @@ const TEXT_RULES: &[Rule] = &[
     ("#fromBase64(#toBase64(%))", &[Text]),
     ("#alphanumerical(%)", &[Text]),
     ("T(String).valueOf(%)", &[Number]),
-    ("T(String).join(%, %)", &[Text, Text]),
+    ("T(String).join(%, %, %)", &[Text, Text, Text]),
     ("T(String).join('-', words)", &[]),
-    ("T(String).format('%s', %)", &[]),
     ("%.name", &[Person]),
     ("%['name']", &[Person]),
     ("people.![name][%]", &[Place]),
     ("words.^[length() > %]", &[Number]),
     ("% * 2", &[Text]),
     ("T(java.net.URLEncoder).encode(%, 'UTF-8')", &[Text]),
+    ("T(String).format(word, %, %)", &[Text, Text]),
     ("T(Integer).toHexString(%)", &[Number]),
 ];
 const TRUTH_RULES: &[Rule] = &[
@@ -433,15 +433,11 @@ pub(crate) fn expression(kind: Kind, depth: usize, chance: &mut Chance) -> Part 
         Any => ANY_RULES,
     };
     let (pattern, kinds) = *chance.of(rules);
-    // These three hold a per cent sign of their own.
+    // These hold more than a pattern can say.
     match (kind, pattern) {
         (Number, "% % %") => {
             let (a, b) = (expression(Number, depth - 1, chance), expression(Number, depth - 1, chance));
             return Part(vec![Piece::Part(a), Piece::Text(" % ".into()), Piece::Part(b)]);
-        }
-        (Text, "T(String).format('%s', %)") => {
-            let a = expression(Text, depth - 1, chance);
-            return Part(vec![Piece::Text("T(String).format('%s', ".into()), Piece::Part(a), Piece::Text(")".into())]);
         }
         (Any, "%['%']") => {
             let a = expression(Map, depth - 1, chance);

@@ -19,6 +19,7 @@ mod agree;
 mod chance;
 mod fuzz;
 mod grammar;
+mod host;
 mod jvm;
 mod random;
 mod table;

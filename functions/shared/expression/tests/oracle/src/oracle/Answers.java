@@ -1,19 +1,17 @@
 package oracle;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.lang.reflect.Array;
+import java.math.BigInteger;
 import java.util.Date;
 import java.util.Map;
 
 /** A value as JSON. What JSON has no form for is {@code {"$java": class, "text": …}}; the tests say what it is for us. */
 final class Answers {
   private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
-  private static final ObjectMapper MAPPER = new ObjectMapper();
   private static final int DEPTH_MAX = 100;
 
   private Answers() {}
@@ -55,18 +53,12 @@ final class Answers {
     return other(value, depth);
   }
 
-  /** Numbers JSON has no form for are tagged; the others are spelled as Java spells them. */
+  /** Whole numbers as they are; of the others the digits, or whoever reads them would round once more. */
   private static JsonNode number(Number number) {
-    boolean spelled = !Double.isNaN(number.doubleValue()) && !Double.isInfinite(number.doubleValue());
-    boolean known = number.getClass().getName().startsWith("java.lang") || number.getClass().getName().startsWith("java.math");
-    if (!spelled || !known) {
-      return tagged(number);
+    if (number instanceof Integer || number instanceof Long || number instanceof Short || number instanceof Byte) {
+      return JSON.numberNode(number.longValue());
     }
-    try {
-      return MAPPER.readTree(number.toString());
-    } catch (JsonProcessingException error) {
-      return tagged(number);
-    }
+    return number instanceof BigInteger whole ? JSON.numberNode(whole) : tagged(number);
   }
 
   private static JsonNode object(Map<?, ?> map, int depth) {
