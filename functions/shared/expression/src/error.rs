@@ -1,5 +1,8 @@
 //! What can be wrong with a template, and where. Never a value of the scope in a message beyond a short name.
 
+/// Longest message: what a text says of itself is cut.
+const MESSAGE_CHARS_MAX: usize = 400;
+
 /// Where something stands: bytes of the template, the end not included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Span {
@@ -94,6 +97,11 @@ impl Fault {
 
     pub(crate) fn into_error(self, whole: Span) -> Error {
         let span = self.0.span.unwrap_or(whole);
-        Error { position: span.start, end: span.end, reason: self.0.reason, message: self.0.message, suggestion: self.0.suggestion }
+        let mut message = self.0.message;
+        if let Some((at, _)) = message.char_indices().nth(MESSAGE_CHARS_MAX) {
+            message.truncate(at);
+            message.push('…');
+        }
+        Error { position: span.start, end: span.end, reason: self.0.reason, message, suggestion: self.0.suggestion }
     }
 }

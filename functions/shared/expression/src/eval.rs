@@ -7,10 +7,9 @@ pub(crate) use path::bare as is_bare;
 use crate::ast::{Arithmetic, Comparison, Kind, Node};
 use crate::error::{Fallible, fault};
 use crate::machine::Machine;
-use crate::value::{Items, Pairs, Sort, Text, Type, Val, put};
+use crate::value::{Pairs, Text, Type, Val, put};
 use crate::{compare, convert, functions, methods, number, regexes, types};
 use std::cmp::Ordering;
-use std::rc::Rc;
 
 /// What a name refers to at a place of the tree.
 #[derive(Clone)]
@@ -54,14 +53,8 @@ fn inner<'a>(node: &'a Node, sight: &Sight<'a>, machine: &Machine<'a>) -> Fallib
         Kind::Float(n) => Ok(Val::Float(*n)),
         Kind::Double(n) => Ok(Val::Double(*n)),
         Kind::Text(text) => Ok(Val::Text(Text::Borrowed(text))),
-        Kind::List(items) => {
-            let sort = if path::is_constant(node) { Sort::Fixed } else { Sort::List };
-            Ok(Val::List(sort, Items::Own(Rc::new(all(items, sight, machine)?))))
-        }
-        Kind::Map(pairs) => {
-            let pairs = Rc::new(map(pairs, sight, machine)?);
-            Ok(Val::Map(if path::is_constant(node) { Pairs::Fixed(pairs) } else { Pairs::Own(pairs) }))
-        }
+        Kind::List(items) => all(items, sight, machine).map(Val::list),
+        Kind::Map(pairs) => map(pairs, sight, machine).map(Val::map),
         Kind::Not(inner) => Ok(Val::Bool(!boolean(inner, sight, machine)?)),
         Kind::Minus(inner) => number::negative(&evaluate(inner, sight, machine)?),
         Kind::Plus(inner) => plus(evaluate(inner, sight, machine)?),

@@ -31,27 +31,22 @@ impl Text<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sort {
     List,
-    /// One that is written out, whose text Java keeps from us.
-    Fixed,
     Set,
-    /// Keys of an object that is written out.
-    FixedSet,
+    /// Keys with their values.
     Entries,
-    FixedEntries,
     /// A view that equals only itself.
     View,
-    FixedView,
     Array,
     Bytes,
 }
 
 impl Sort {
     pub(crate) fn is_list(self) -> bool {
-        matches!(self, Sort::List | Sort::Fixed)
+        matches!(self, Sort::List)
     }
 
     pub(crate) fn is_set(self) -> bool {
-        matches!(self, Sort::Set | Sort::FixedSet | Sort::Entries | Sort::FixedEntries)
+        matches!(self, Sort::Set | Sort::Entries)
     }
 
     pub(crate) fn is_array(self) -> bool {
@@ -59,11 +54,7 @@ impl Sort {
     }
 
     pub(crate) fn is_entries(self) -> bool {
-        matches!(self, Sort::Entries | Sort::FixedEntries)
-    }
-
-    pub(crate) fn is_fixed(self) -> bool {
-        matches!(self, Sort::Fixed | Sort::FixedSet | Sort::FixedEntries | Sort::FixedView)
+        matches!(self, Sort::Entries)
     }
 }
 
@@ -77,8 +68,6 @@ pub(crate) enum Items<'a> {
 pub(crate) enum Pairs<'a> {
     Json(&'a Map<String, Value>),
     Own(Rc<Vec<(Val<'a>, Val<'a>)>>),
-    /// One that is written out, whose text Java keeps from us.
-    Fixed(Rc<Vec<(Val<'a>, Val<'a>)>>),
     /// Everything the template may see.
     Root,
 }
@@ -254,7 +243,7 @@ impl<'a> Pairs<'a> {
     pub(crate) fn len(&self, machine: &Machine<'a>) -> usize {
         match self {
             Pairs::Json(map) => map.len(),
-            Pairs::Own(pairs) | Pairs::Fixed(pairs) => pairs.len(),
+            Pairs::Own(pairs) => pairs.len(),
             Pairs::Root => machine.names().len(),
         }
     }
@@ -263,7 +252,7 @@ impl<'a> Pairs<'a> {
     pub(crate) fn named(&self, name: &str, machine: &Machine<'a>) -> Fallible<Option<Val<'a>>> {
         match self {
             Pairs::Json(map) => Ok(map.get(name).map(Val::borrowed)),
-            Pairs::Own(pairs) | Pairs::Fixed(pairs) => {
+            Pairs::Own(pairs) => {
                 machine.meter.steps(pairs.len() / 16)?;
                 let found = pairs.iter().find(|(key, _)| matches!(key, Val::Text(text) if text.as_str() == name));
                 Ok(found.map(|(_, value)| value.clone()))
@@ -276,7 +265,7 @@ impl<'a> Pairs<'a> {
     pub(crate) fn get(&self, key: &Val<'a>, machine: &Machine<'a>) -> Fallible<Option<Val<'a>>> {
         match (key, self) {
             (Val::Text(text), _) => self.named(text.as_str(), machine),
-            (_, Pairs::Own(pairs) | Pairs::Fixed(pairs)) => {
+            (_, Pairs::Own(pairs)) => {
                 for (each, value) in pairs.iter() {
                     if crate::compare::equals(each, key, machine)? {
                         return Ok(Some(value.clone()));
@@ -293,7 +282,7 @@ impl<'a> Pairs<'a> {
         machine.meter.steps(self.len(machine) / 8)?;
         Ok(match self {
             Pairs::Json(map) => map.iter().map(|(key, value)| (Val::Text(Text::Borrowed(key)), Val::borrowed(value))).collect(),
-            Pairs::Own(pairs) | Pairs::Fixed(pairs) => pairs.to_vec(),
+            Pairs::Own(pairs) => pairs.to_vec(),
             Pairs::Root => {
                 let mut pairs = Vec::new();
                 for name in machine.names() {
@@ -309,7 +298,7 @@ impl<'a> Pairs<'a> {
     pub(crate) fn names(&self, machine: &Machine<'a>) -> Vec<String> {
         match self {
             Pairs::Json(map) => map.keys().take(crate::suggest::NAMES_MAX).cloned().collect(),
-            Pairs::Own(pairs) | Pairs::Fixed(pairs) => {
+            Pairs::Own(pairs) => {
                 let texts = pairs.iter().filter_map(|(key, _)| match key {
                     Val::Text(text) => Some(text.as_str().to_owned()),
                     _ => None,

@@ -33,21 +33,6 @@ pub(super) fn walk<'a>(start: Option<&'a Node>, steps: &'a [Step], sight: &Sight
     Ok(value)
 }
 
-/// True when a list or an object is written out with nothing in it but literals: Java keeps its methods from us then.
-pub(super) fn is_constant(node: &Node) -> bool {
-    let literal = |node: &Node| match &node.kind {
-        Kind::List(_) | Kind::Map(_) => is_constant(node),
-        kind => {
-            matches!(kind, Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Long(_) | Kind::Float(_) | Kind::Double(_) | Kind::Text(_))
-        }
-    };
-    match &node.kind {
-        Kind::List(items) => items.iter().all(|item| !matches!(item.kind, Kind::Map(_)) && literal(item)),
-        Kind::Map(pairs) => pairs.iter().all(|(key, value)| (bare(key).is_some() || literal(key)) && literal(value)),
-        _ => false,
-    }
-}
-
 /// The name of a step, for messages about what comes after it.
 fn named(step: &Step) -> Option<&str> {
     match &step.kind {

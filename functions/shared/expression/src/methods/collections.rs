@@ -63,15 +63,9 @@ pub(crate) const LIST: &[Method] = &[
             return Err(bad());
         }
         c.machine.meter.steps(to - from)?;
-        let part = (from..to).filter_map(|index| items.get(index)).collect();
-        Ok(if matches!(c.this, Val::List(Sort::Fixed, _)) { view(Sort::Fixed, part) } else { Val::list(part) })
+        Ok(Val::list((from..to).filter_map(|index| items.get(index)).collect()))
     }),
 ];
-
-/// Views of what is written out are as closed as it is.
-fn sort(c: &Call<'_, '_>, open: Sort, fixed: Sort) -> Sort {
-    if matches!(c.this, Val::Map(Pairs::Fixed(_))) { fixed } else { open }
-}
 
 fn view<'a>(sort: Sort, items: Vec<Val<'a>>) -> Val<'a> {
     Val::List(sort, Items::Own(Rc::new(items)))
@@ -100,16 +94,13 @@ pub(crate) const MAP: &[Method] = &[
         Ok(Val::Bool(false))
     }),
     row("keySet", &[], "Its keys", "{a: 1, b: 2}.keySet() → [\"a\", \"b\"]", |c| {
-        Ok(view(sort(c, Sort::Set, Sort::FixedSet), pairs(c)?.all(c.machine)?.into_iter().map(|(key, _)| key).collect()))
+        Ok(view(Sort::Set, pairs(c)?.all(c.machine)?.into_iter().map(|(key, _)| key).collect()))
     }),
     row("values", &[], "Its values", "{a: 1, b: 2}.values() → [1, 2]", |c| {
-        Ok(view(sort(c, Sort::View, Sort::FixedView), pairs(c)?.all(c.machine)?.into_iter().map(|(_, value)| value).collect()))
+        Ok(view(Sort::View, pairs(c)?.all(c.machine)?.into_iter().map(|(_, value)| value).collect()))
     }),
     row("entrySet", &[], "Its keys with their values", "{a: 1}.entrySet() → [{\"a\": 1}]", |c| {
-        Ok(view(
-            sort(c, Sort::Entries, Sort::FixedEntries),
-            pairs(c)?.all(c.machine)?.into_iter().map(|pair| Val::Entry(Rc::new(pair))).collect(),
-        ))
+        Ok(view(Sort::Entries, pairs(c)?.all(c.machine)?.into_iter().map(|pair| Val::Entry(Rc::new(pair))).collect()))
     }),
     row("size", &[], "How many keys it has", "{a: 1}.size() → 1", |c| Ok(count(pairs(c)?.len(c.machine)))),
     row("isEmpty", &[], "True when it has no key", "{:}.isEmpty() → true", |c| Ok(Val::Bool(pairs(c)?.len(c.machine) == 0))),
