@@ -3,6 +3,7 @@
 
 mod collections;
 mod dates;
+mod days;
 mod math;
 mod numbers;
 mod statics;
@@ -80,8 +81,8 @@ pub(crate) const TABLES: &[(&str, &[&[Method]])] = &[
     ("java.util.Date", &[dates::DATE]),
     ("java.text.SimpleDateFormat", &[dates::FORMAT]),
     ("java.time.Instant", &[dates::INSTANT]),
-    ("java.time.LocalDate", &[dates::DAY]),
-    ("java.time.LocalDateTime", &[dates::DAY_TIME]),
+    ("java.time.LocalDate", &[days::DAY]),
+    ("java.time.LocalDateTime", &[days::DAY_TIME]),
     ("java.time.DayOfWeek", &[dates::WEEKDAY]),
     ("java.time.temporal.ChronoUnit", &[dates::UNIT]),
     ("java.util.UUID", &[numbers::UUID]),
@@ -99,8 +100,8 @@ pub(crate) const STATICS: &[(Type, &[Method])] = &[
     (Type::Math, math::MATH),
     (Type::Uuid, statics::UUID),
     (Type::Instant, dates::INSTANTS),
-    (Type::LocalDate, dates::DAYS),
-    (Type::LocalDateTime, dates::DAY_TIMES),
+    (Type::LocalDate, days::DAYS),
+    (Type::LocalDateTime, days::DAY_TIMES),
     (Type::DayOfWeek, dates::WEEKDAYS_OF),
     (Type::ChronoUnit, dates::UNITS_OF),
     (Type::UrlEncoder, statics::URL_ENCODER),
@@ -183,8 +184,8 @@ fn own_tables(value: &Val<'_>) -> Vec<&'static [Method]> {
         Val::Uuid(_) => vec![numbers::UUID, statics_of(Type::Uuid)],
         Val::Date(_) => vec![dates::DATE],
         Val::Instant(_) => vec![dates::INSTANT, statics_of(Type::Instant)],
-        Val::Day(_) => vec![dates::DAY, statics_of(Type::LocalDate)],
-        Val::DayTime(_) => vec![dates::DAY_TIME, statics_of(Type::LocalDateTime)],
+        Val::Day(_) => vec![days::DAY, statics_of(Type::LocalDate)],
+        Val::DayTime(_) => vec![days::DAY_TIME, statics_of(Type::LocalDateTime)],
         Val::Weekday(_) => vec![dates::WEEKDAY, statics_of(Type::DayOfWeek)],
         Val::Unit(_) => vec![dates::UNIT, statics_of(Type::ChronoUnit)],
         Val::Format(_) => vec![dates::FORMAT],
@@ -314,11 +315,8 @@ fn choose(same: &[&'static Method], arguments: &[Val<'_>]) -> Option<Fallible<&'
     for method in same {
         match matching(method.takes, arguments) {
             Some(Match::Exact) => return Some(Ok(method)),
-            Some(Match::Close(distance)) => {
-                if close.is_none_or(|(best, _)| distance < best) {
-                    close = Some((distance, method));
-                }
-            }
+            Some(Match::Close(distance)) if close.is_none_or(|(best, _)| distance < best) => close = Some((distance, method)),
+            Some(Match::Close(_)) => {}
             Some(Match::Converted) => {
                 several |= converted.is_some();
                 converted = Some(method);

@@ -152,7 +152,7 @@ fn converted<'a>(letter: char, field: &Field, value: &Val<'a>, machine: &Machine
             }
             let n = number::double(value);
             if !n.is_finite() {
-                return Ok(spell::spell(value, machine)?);
+                return spell::spell(value, machine);
             }
             let text = rounded(&spell::spell(value, machine)?, field.precision.unwrap_or(6));
             let digits = text.trim_start_matches('-');
@@ -179,7 +179,7 @@ fn signed(negative: bool, digits: String, field: &Field) -> String {
 fn grouped(digits: &str) -> String {
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

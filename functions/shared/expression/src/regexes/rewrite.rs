@@ -10,6 +10,73 @@ const VERTICAL: &str = r"\n\x0B\f\r\x{85}\x{2028}\x{2029}";
 /// What `.` does not match.
 const LINE_ENDS: &str = r"\n\r\x{85}\x{2028}\x{2029}";
 
+/// Classes of Unicode that both know by the same name.
+const GENERAL: [&str; 43] = [
+    "L",
+    "Lu",
+    "Ll",
+    "Lt",
+    "Lm",
+    "Lo",
+    "M",
+    "Mn",
+    "Mc",
+    "Me",
+    "N",
+    "Nd",
+    "Nl",
+    "No",
+    "P",
+    "Pc",
+    "Pd",
+    "Ps",
+    "Pe",
+    "Pi",
+    "Pf",
+    "Po",
+    "S",
+    "Sm",
+    "Sc",
+    "Sk",
+    "So",
+    "Z",
+    "Zs",
+    "Zl",
+    "Zp",
+    "C",
+    "Cc",
+    "Cf",
+    "Co",
+    "Cn",
+    "Latin",
+    "Greek",
+    "Cyrillic",
+    "Han",
+    "Alphabetic",
+    "Uppercase",
+    "Lowercase",
+];
+
+/// The POSIX classes, which are of ASCII only.
+fn ascii(name: &str) -> &'static str {
+    match name {
+        "Lower" => "a-z",
+        "Upper" => "A-Z",
+        "ASCII" => r"\x00-\x7F",
+        "Alpha" => "A-Za-z",
+        "Digit" => DIGIT,
+        "Alnum" => "0-9A-Za-z",
+        "Punct" => r"!-/:-@\[-`\{-~",
+        "Graph" => "!-~",
+        "Print" => " -~",
+        "Blank" => r" \t",
+        "Cntrl" => r"\x00-\x1F\x7F",
+        "XDigit" => "0-9A-Fa-f",
+        "Space" => SPACE,
+        _ => "",
+    }
+}
+
 fn refused(what: &str) -> Fault {
     fault("refused-regex", format!("{what} cannot be had in linear time and is refused in regular expressions"))
 }
@@ -279,73 +346,13 @@ impl Writer<'_> {
         } else {
             self.rest.next().map(String::from).unwrap_or_default()
         };
-        let ascii = match name.as_str() {
-            "Lower" => "a-z",
-            "Upper" => "A-Z",
-            "ASCII" => r"\x00-\x7F",
-            "Alpha" => "A-Za-z",
-            "Digit" => DIGIT,
-            "Alnum" => "0-9A-Za-z",
-            "Punct" => r"!-/:-@\[-`\{-~",
-            "Graph" => "!-~",
-            "Print" => " -~",
-            "Blank" => r" \t",
-            "Cntrl" => r"\x00-\x1F\x7F",
-            "XDigit" => "0-9A-Fa-f",
-            "Space" => SPACE,
-            _ => "",
-        };
+        let ascii = ascii(&name);
         let sign = if not { "^" } else { "" };
         if !ascii.is_empty() {
             return Ok(format!("[{sign}{ascii}]"));
         }
         let plain = name.strip_prefix("Is").unwrap_or(&name);
-        let general = [
-            "L",
-            "Lu",
-            "Ll",
-            "Lt",
-            "Lm",
-            "Lo",
-            "M",
-            "Mn",
-            "Mc",
-            "Me",
-            "N",
-            "Nd",
-            "Nl",
-            "No",
-            "P",
-            "Pc",
-            "Pd",
-            "Ps",
-            "Pe",
-            "Pi",
-            "Pf",
-            "Po",
-            "S",
-            "Sm",
-            "Sc",
-            "Sk",
-            "So",
-            "Z",
-            "Zs",
-            "Zl",
-            "Zp",
-            "C",
-            "Cc",
-            "Cf",
-            "Co",
-            "Cn",
-            "Latin",
-            "Greek",
-            "Cyrillic",
-            "Han",
-            "Alphabetic",
-            "Uppercase",
-            "Lowercase",
-        ];
-        if general.contains(&plain) {
+        if GENERAL.contains(&plain) {
             return Ok(format!(r"\{}{{{plain}}}", if not { 'P' } else { 'p' }));
         }
         Err(fault("refused-regex", "this kind of `\\p{…}` is refused in regular expressions"))
