@@ -1,4 +1,5 @@
 //! Every bound, and what passes it: an error with its reason, and soon.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests, helpers and all")]
 
 use expression::limits::{EXPRESSION_CHARS_MAX, NESTING_MAX, RESULT_BYTES_MAX};
 use expression::{Error, Nothing, Template, evaluate, resolve};

@@ -1,4 +1,5 @@
 //! What is said of an expression without evaluating it.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests, helpers and all")]
 
 use expression::explain;
 

@@ -1,4 +1,5 @@
 //! Every row of the reference: its example has the value it says, and its rows are whole.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests, helpers and all")]
 
 use expression::{Host, Refusal, Scope, evaluate, evaluate_with, reference};
 use serde_json::{Map, Value, json};

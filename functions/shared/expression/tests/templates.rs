@@ -1,4 +1,5 @@
 //! Texts, documents and conditions: types, places of errors, and what is refused.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests, helpers and all")]
 
 use expression::limits::{DEPTH_MAX, EXPRESSION_CHARS_MAX, TEMPLATE_BYTES_MAX};
 use expression::{condition, evaluate, resolve};
