@@ -1,9 +1,10 @@
-//! HTTP: start, follow, judge, hold, restart and cancel executions, and read what they said.
+//! HTTP: start, follow, judge, hold, restart and cancel executions, read what they said, and try expressions on them.
 //!
 //! Handlers parse and show. Rights are asked and refusals are made by the use cases in `app`.
 #![allow(unused_qualifications, reason = "the macros that describe the API write paths in full")]
 
 mod answer;
+mod expressions;
 mod read;
 mod start;
 mod steer;
@@ -21,6 +22,7 @@ pub fn router(ports: Ports) -> OpenApiRouter {
         .routes(routes!(read::get_execution))
         .routes(routes!(read::get_stage))
         .routes(routes!(read::read_log))
+        .routes(routes!(expressions::evaluate_expressions))
         .routes(routes!(steer::send_signal))
         .routes(routes!(steer::cancel_execution))
         .routes(routes!(steer::pause_execution))

@@ -1,6 +1,6 @@
 //! The words after `waybill`.
 
-use crate::commands::{account, application, execution, order, pipeline, project, token};
+use crate::commands::{account, application, execution, expressions, order, pipeline, project, token};
 use crate::session::Group;
 use crate::{demo, serve};
 use clap::{Parser, Subcommand};
@@ -29,6 +29,9 @@ pub(crate) enum Command {
     Project(Group<project::Command>),
     /// Pipelines, their revisions and triggers.
     Pipeline(Group<pipeline::Command>),
+    /// Expressions: evaluate a text, here or as an execution sees it, and explain what it asks for.
+    #[command(alias = "expression")]
+    Expressions(Group<expressions::Command>),
     /// Tokens that people and programs sign in with.
     Token(Group<token::Command>),
     /// Carry the whole flaskapp story out through the API, from accounts to release orders.
@@ -52,6 +55,16 @@ mod tests {
         let error = Arguments::try_parse_from(["waybill", "order", "show", "cd-demo"]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(Arguments::try_parse_from(["waybill", "order", "show", "cd-demo", "seven"]).is_err());
+    }
+
+    #[test]
+    fn expressions_are_tried_alone_or_on_an_execution() {
+        let fits = |words: &[&str]| Arguments::try_parse_from(["waybill", "expressions"].iter().chain(words)).is_ok();
+        assert!(fits(&["evaluate", "${a}", "--context", "f.json"]));
+        assert!(fits(&["evaluate", "${a}", "--execution", "x", "--stage", "1"]));
+        assert!(fits(&["explain", "${a}"]));
+        assert!(!fits(&["evaluate", "${a}", "--stage", "1"]), "a stage is one of an execution");
+        assert!(!fits(&["evaluate"]));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod application;
 pub(crate) mod execution;
+pub(crate) mod expressions;
 pub(crate) mod order;
 pub(crate) mod pipeline;
 pub(crate) mod project;

@@ -8,6 +8,7 @@ pub mod changes;
 pub mod error;
 pub mod execution;
 pub mod expect;
+pub mod expressions;
 pub mod idempotency;
 pub mod identity;
 pub mod limits;

@@ -37,7 +37,7 @@ mod value;
 
 pub use document::{condition, condition_with, evaluate, evaluate_with, has_expression, resolve, resolve_with};
 pub use error::{Error, Located, Span};
-pub use explain::{Explanation, explain};
+pub use explain::{Explanation, Line, explain};
 pub use host::{Host, Nothing, Refusal, Scope};
 pub use reference::REASONS;
 pub use template::Template;

@@ -4,9 +4,9 @@ use super::control::{may_rerun, may_restart};
 use super::inbox::may_signal;
 use super::keys;
 use super::plan::{Plan, PlannedStage};
-use super::scope::read;
+use super::scope::{StageScope, read};
 use super::step::load_stages;
-use super::stored::{Answer, Meta, OrderKey, Progress, Restarted, StageData, Summary};
+use super::stored::{Answer, Kept, Meta, OrderKey, Progress, Restarted, StageData, Summary};
 use crate::error::{AppError, require};
 use crate::paging::{Listed, PageRequest};
 use crate::ports::{Blobs, Changes, Clock, Query, Table};
@@ -242,6 +242,16 @@ pub async fn list(
     Ok(Listed { entries: rows.into_iter().map(view).collect(), next })
 }
 
+/// What a stage of an execution sees, or what all of them left: for somebody who may read it.
+pub(crate) async fn scope(ports: Ports<'_>, caller: &Principal, id: &ExecutionId, stage: Option<&str>) -> Result<StageScope, AppError> {
+    let Loaded { meta, plan, stages, .. } = open(ports, caller, id).await?;
+    let run = match stage {
+        None => plan.stages.len(),
+        Some(stage) => plan.position(stage).ok_or_else(|| AppError::NotFound { what: "stage", id: stage.to_owned() })?,
+    };
+    StageScope::gather(&meta.execution, &Arc::new(plan), run, &stages, ports.blobs).await
+}
+
 async fn open(ports: Ports<'_>, caller: &Principal, id: &ExecutionId) -> Result<Loaded, AppError> {
     require(may(caller, Action::Read))?;
     let unknown = || AppError::NotFound { what: "execution", id: id.to_string() };
@@ -330,6 +340,16 @@ fn may_do_in_full(caller: &Principal, application: &Application, meta: &Meta) ->
     may
 }
 
+/// The stage's name, with what its expressions came to once it has been resolved.
+fn named(planned: &PlannedStage, data: &StageData) -> String {
+    match &data.settings {
+        Kept::Inline(settings) if expression::has_expression(&planned.name) => {
+            settings.get("name").map_or_else(|| planned.name.clone(), |name| name.as_str().map_or_else(|| name.to_string(), str::to_owned))
+        }
+        _ => planned.name.clone(),
+    }
+}
+
 async fn stage_view(ports: Ports<'_>, caller: &Principal, loaded: &Loaded, position: usize) -> Result<StageView, AppError> {
     let unread = || AppError::Damaged("the execution and its plan differ in their stages".to_owned());
     let planned = loaded.plan.stages.get(position).ok_or_else(unread)?;
@@ -344,7 +364,7 @@ async fn stage_view(ports: Ports<'_>, caller: &Principal, loaded: &Loaded, posit
     let objects = context.pointer("/waybill/objects").and_then(Value::as_array).cloned().unwrap_or_default();
     Ok(StageView {
         ref_id: planned.ref_id.to_string(),
-        name: planned.name.clone(),
+        name: named(planned, data),
         kind: planned.kind.clone(),
         component: format!("{} {}", planned.component.name, planned.component.version),
         requisite_stage_ref_ids: requisites(&loaded.plan, planned),

@@ -42,7 +42,7 @@ struct Seen {
 }
 
 impl StageScope {
-    /// Gathers what a stage may see.
+    /// Gathers what a stage may see; behind the last stage, what all of them left, the last first.
     pub async fn gather(
         execution: &Execution,
         plan: &Arc<Plan>,
@@ -52,7 +52,7 @@ impl StageScope {
     ) -> Result<Self, AppError> {
         let mut large = BTreeMap::new();
         if data.iter().any(|data| data.digests().next().is_some()) {
-            for ancestor in plan.ancestors(run).into_iter().filter_map(|position| data.get(position)) {
+            for ancestor in before(plan, run).into_iter().filter_map(|position| data.get(position)) {
                 for digest in ancestor.digests() {
                     large.insert(digest.to_owned(), load(blobs, digest).await?);
                 }
@@ -72,7 +72,7 @@ impl StageScope {
         let mut roots = self.own();
         let mut stages = Map::new();
         let mut artifacts = Vec::new();
-        let ancestors = plan.ancestors(self.run);
+        let ancestors = before(plan, self.run);
         for position in &ancestors {
             let (Some(stage), Some(data)) = (plan.stages.get(*position), self.data.get(*position)) else { continue };
             let outputs = self.kept(&data.outputs);
@@ -164,6 +164,11 @@ impl StageScope {
     }
 }
 
+/// The stages that one can look up to, the nearest first.
+fn before(plan: &Plan, run: usize) -> Vec<usize> {
+    if run < plan.stages.len() { plan.ancestors(run) } else { (0..plan.stages.len()).rev().collect() }
+}
+
 /// When a stage run started and ended.
 fn times(run: &StageRun) -> (Option<Millis>, Option<Millis>) {
     match &run.state {
@@ -233,7 +238,8 @@ impl Scope for StageScope {
     }
 }
 
-struct WithLocals<'a> {
+/// A stage's view with names that come before all others.
+pub(crate) struct WithLocals<'a> {
     scope: &'a StageScope,
     locals: &'a Map<String, Value>,
 }
@@ -289,6 +295,11 @@ impl Host for Asked {
 }
 
 impl StageScope {
+    /// The same with names that come before all others.
+    pub(crate) fn with<'a>(&'a self, locals: &'a Map<String, Value>) -> WithLocals<'a> {
+        WithLocals { scope: self, locals }
+    }
+
     /// What expressions of this stage ask.
     #[must_use]
     pub fn asked(&self, moment: Moment) -> Asked {
@@ -306,8 +317,8 @@ impl StepScope for StageScope {
 
     fn evaluate(&self, template: &str, locals: &Value, moment: Moment) -> Result<Value, (u32, String, String)> {
         let locals = object(locals);
-        let scope = WithLocals { scope: self, locals: &locals };
-        expression::evaluate_with(template, &scope, &self.asked(moment)).map_err(|e| (e.position, e.reason.to_owned(), e.message))
+        expression::evaluate_with(template, &self.with(&locals), &self.asked(moment))
+            .map_err(|e| (e.position, e.reason.to_owned(), e.message))
     }
 
     fn artifacts(&self) -> Vec<Value> {

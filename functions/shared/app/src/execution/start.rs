@@ -1,14 +1,17 @@
 //! The one gate in: every way to start an execution goes through here.
 
-use super::artifacts::{self, Bound};
+use super::artifacts::{self, Bound, Sight};
 use super::keys;
 use super::plan::{Component, Plan, PlannedStage, StartedBy};
 use super::retention::listed;
+use super::scope::Asked;
 use super::slots::{self, Entered};
 use super::stored::{Correlation, Counter, Meta, OrderKey, OrderRow, Summary};
 use crate::error::{AppError, require};
 use crate::limits::{Limits, PARAMETERS_BYTES_MAX};
-use crate::ports::{Blobs, Change, Changes, Clock, Condition, Entropy, Hint, Item, Query, Queue, Table, TransactError, Transaction, Write};
+use crate::ports::{
+    Blobs, Change, Changes, Clock, Condition, Entropy, Hint, Item, Moment, Query, Queue, Table, TransactError, Transaction, Write,
+};
 use crate::record::{self, item, load};
 use crate::{applications, pipelines, projects, stage_types};
 use engine::Execution;
@@ -128,13 +131,41 @@ pub async fn start(ports: Ports<'_>, request: &Request) -> Result<Started, AppEr
     let stages = pin(ports.table, &pipeline).await?;
     let parameters = parameters(&pipeline, request)?;
     let prior = prior(ports, &request.pipeline, &pipeline).await?;
-    let bound = artifacts::bind(&pipeline, request.constrained_to.as_deref(), &request.artifacts, &prior);
     let now = ports.clock.now_ms();
+    let asked = Asked::at(Moment { now_ms: now, seed: ports.entropy.number() }, None);
+    let bound = bind(request, &pipeline, &parameters, &prior, &asked);
     let (bound, failure) = unbound(bound, request, now)?;
     let mut plan = plan(request, &pipeline, saved.number, stages, parameters, bound, now);
     plan.limits = ports.limits.execution;
     let projects = orders_go_to(ports.table, request).await?;
     create(ports, request, &plan, failure, &projects).await
+}
+
+fn bind(
+    request: &Request,
+    pipeline: &Pipeline,
+    parameters: &Map<String, Value>,
+    prior: &[Artifact],
+    asked: &Asked,
+) -> Result<Bound, Vec<artifacts::Unbound>> {
+    let names = seen(request, parameters);
+    let sight = Sight { names: &names, host: asked };
+    artifacts::bind(pipeline, request.constrained_to.as_deref(), &request.artifacts, prior, &sight)
+}
+
+/// What expressions outside of stages see: the trigger and the parameters.
+fn seen(request: &Request, parameters: &Map<String, Value>) -> Map<String, Value> {
+    let mut trigger = request.trigger.clone();
+    trigger.insert("user".to_owned(), json!(request.submitter.name));
+    trigger.insert("parameters".to_owned(), Value::Object(parameters.clone()));
+    trigger.insert("artifacts".to_owned(), json!(request.artifacts));
+    let mut names = Map::new();
+    if let Some(build) = trigger.get("buildInfo").filter(|build| !build.is_null()) {
+        names.insert("buildInfo".to_owned(), build.clone());
+    }
+    names.insert("trigger".to_owned(), Value::Object(trigger));
+    names.insert("parameters".to_owned(), Value::Object(parameters.clone()));
+    names
 }
 
 fn deep_enough(limits: &Limits, request: &Request) -> Result<(), AppError> {

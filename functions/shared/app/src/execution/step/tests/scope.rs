@@ -124,6 +124,24 @@ async fn functions_look_at_the_stages_of_the_execution() {
     assert_eq!(seen, json!(["SUCCEEDED", true, "1", "2", "NOT_STARTED", false, "wait"]));
 }
 
+// Rule 2.9: A stage's name may hold expressions, and is shown as they came out
+#[tokio::test]
+async fn a_name_is_shown_as_it_came_out() {
+    let world = world(naming);
+    let named = |ref_id: &str, after: &[&str], name: &str| {
+        let mut stage = stage(ref_id, after, json!(null));
+        stage["name"] = json!(name);
+        stage
+    };
+    let stages = json!([named("1", &[], "to ${parameters.version}"), named("2", &["1"], "${parameters.nobody}")]);
+    let id = world.prepare(stages).await.unwrap().execution;
+    world.settle().await;
+    let detail = world.detail(&id).await;
+    assert_eq!(detail.stages[0].name, "to 1.2");
+    assert_eq!(detail.stages[1].name, "${parameters.nobody}", "one that cannot be evaluated stays as it was written");
+    assert_eq!(detail.stages[1].status, Status::Terminal);
+}
+
 // Rule 2.9: Time and chance are those of the step, and no URL is fetched
 #[tokio::test]
 async fn time_and_chance_belong_to_the_step() {
