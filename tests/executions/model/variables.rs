@@ -47,3 +47,31 @@ async fn a_value_that_cannot_be_evaluated_is_never_handed_on() {
     assert_eq!(user["status"], "TERMINAL", "what has no value is missed where it is used: {user:#}");
     assert!(user["reason"]["message"].as_str().unwrap_or_default().contains("version"), "{user:#}");
 }
+
+#[tokio::test]
+async fn an_expression_is_tried_as_a_stage_of_an_execution_sees_it() {
+    let desk = Desk::new().await;
+    let stages = vec![variables("1", &[], json!([{"key": "tag", "value": "v7"}])), rest("2", &["1"], 0), rest("3", &["2"], 0)];
+    let _ = desk.save("p", stages).await;
+    let id = desk.start("p").await;
+    let _ = desk.ended(&id).await;
+    let tried = async |body: Value| desk.developer.post("/api/expressions", &body).await;
+    let whole = json!({"value": {"image": "web:${tag}", "status": "${#stage('2').status}"}, "execution": id, "stage": "3"});
+    let answer = tried(whole).await.ok();
+    assert!(
+        answer["errors"][0]["message"].as_str().is_some_and(|text| text.contains("there is no stage `2`")),
+        "stages are found by name: {answer:#}"
+    );
+    let answer = tried(json!({"value": "web:${tag}-${mine}", "execution": id, "stage": "3", "context": {"mine": 1}})).await.ok();
+    assert_eq!(answer, json!({"value": "web:v7-1", "errors": []}), "{answer:#}");
+    let answer = tried(json!({"value": "${tag}", "execution": id, "stage": "1"})).await.ok();
+    let wrong = &answer["errors"][0];
+    assert_eq!((&answer["value"], &wrong["pointer"], &wrong["position"]), (&Value::Null, &json!(""), &json!(2)), "{answer:#}");
+    let answer = tried(json!({"value": "${tag}", "execution": id})).await.ok();
+    assert_eq!(answer["value"], "v7", "without a stage everything is seen: {answer:#}");
+
+    let _ = tried(json!({"value": "${tag}", "execution": "01UNKNOWN"})).await.is(404);
+    let _ = tried(json!({"value": "${tag}", "execution": id, "stage": "9"})).await.is(404);
+    let _ = tried(json!({"value": "${tag}", "stage": "1"})).await.is(422);
+    let _ = tried(json!({"value": vec!["${1}"; 201]})).await.is(422);
+}

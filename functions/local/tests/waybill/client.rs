@@ -240,3 +240,44 @@ async fn a_judgment_goes_to_the_stage_that_waits() {
     assert_eq!(asked.line, "POST /api/executions/01J/stages/2%3C0/signals/judgment");
     assert_eq!(asked.body, json!({"judgmentStatus": "stop", "comment": "no"}));
 }
+
+#[tokio::test]
+async fn expressions_are_tried_without_a_server_and_without_a_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = folder.path().join("context.json");
+    std::fs::write(&context, json!({"parameters": {"version": "7", "tags": ["a", "b"]}}).to_string()).unwrap();
+    let file = context.to_str().unwrap();
+    let said = bare(&["expressions", "evaluate", "--context", file, "${parameters.tags.![#this + '-' + #root.parameters.version]}"]).await;
+    assert_eq!((said.code, serde_json::from_str::<Value>(&said.out).unwrap()), (0, json!(["a-7", "b-7"])), "{said:?}");
+    let said = bare(&["expressions", "evaluate", "--context", file, "web:${parameters.verison}"]).await;
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert_eq!((said.code, lines[0]), (1, "web:${parameters.verison}"), "{said:?}");
+    assert!(lines[1].trim_start().starts_with('^') && lines[2].contains("did you mean `version`?"), "{said:?}");
+    let said = bare(&["expressions", "evaluate", "--json", "--context", file, "${1 +}"]).await;
+    let told: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((said.code, &told["value"]), (1, &Value::Null), "{said:?}");
+    assert!(told["errors"][0]["reason"].is_string(), "{said:?}");
+    let said = bare(&["expressions", "explain", "#stage('Deploy').status == parameters.wanted"]).await;
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.contains("calls functions: stage") && said.out.contains("reads: parameters.wanted"), "{said:?}");
+    std::fs::write(&context, "[1]").unwrap();
+    let said = bare(&["expressions", "evaluate", "--context", file, "${a}"]).await;
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.err.contains("no object"), "{said:?}");
+}
+
+#[tokio::test]
+async fn an_expression_is_tried_on_an_execution_by_the_server() {
+    let wrong = json!({"pointer": "", "position": 2, "end": 3, "reason": "unknown-name", "message": "nothing here is called `x`"});
+    let answers = vec![(200, None, json!({"value": [1], "errors": []})), (200, None, json!({"value": null, "errors": [wrong]}))];
+    let stub = Stub::start(answers).await;
+    let words = ["expressions", "evaluate", "${x}", "--execution", "e1", "--stage", "2"];
+    let said = stub.call(&words).await;
+    assert_eq!((said.code, serde_json::from_str::<Value>(&said.out).unwrap()), (0, json!([1])), "{said:?}");
+    let said = stub.call(&words).await;
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains("${x}\n  ^\n"), "{said:?}");
+    let asked = stub.asked();
+    assert_eq!(asked[0].line, "POST /api/expressions");
+    assert_eq!(asked[0].body, json!({"value": "${x}", "execution": "e1", "stage": "2", "context": {}}));
+}
