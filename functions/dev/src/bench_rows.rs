@@ -184,7 +184,8 @@ fn expressions(ours: &Value, theirs: &Value) -> Vec<Row> {
             .waybill(spread(ours, "/waybill/reusedMs"))
             .reference(spread(theirs, "/reusedMs"))
             .target(Target::AtMost(1.0)),
-        less("the whole document, parsed each time").waybill(spread(ours, "/waybill/freshMs")).reference(spread(theirs, "/freshMs")),
+        less("all texts, parsed each time").waybill(spread(ours, "/waybill/freshMs")).reference(spread(theirs, "/freshMs")),
+        less("the document written anew with them").waybill(spread(ours, "/waybill/wholeMs")),
         more("reading text without expressions").waybill(one(ours, "/waybill/plainMBASecond")).target(Target::AtLeast(20.0)),
         more("reading expressions").waybill(one(ours, "/waybill/expressionsMBASecond")),
     ]
