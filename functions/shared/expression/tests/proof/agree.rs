@@ -159,4 +159,12 @@ impl Differences {
         };
         self.0.get(class).is_some_and(|heading| heading.starts_with(wanted))
     }
+
+    /// Whether we may refuse this text alone, for this reason.
+    pub(crate) fn refusal(&self, reason: &str, text: &str) -> bool {
+        self.0.keys().filter(|class| self.has(class, Verdict::WeRefuse)).any(|class| match class.split_once(' ') {
+            Some((of, needed)) => of == reason && text.contains(needed),
+            None => class == reason,
+        })
+    }
 }

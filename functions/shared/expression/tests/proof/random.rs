@@ -127,7 +127,7 @@ impl Tally {
             (Verdict::SameValue | Verdict::BothRefuse, _) => false,
             (Verdict::WeRefuse, Said::Refused { reason, .. }) => {
                 *self.refused.entry(reason.clone()).or_default() += 1;
-                !differences.has(reason, verdict)
+                !differences.refusal(reason, &case.text)
             }
             (Verdict::WeAccept, Said::Value(value)) => {
                 self.open += 1;
@@ -149,7 +149,7 @@ fn disagreement(oracle: &mut Oracle, text: &str, context: &Value, theirs: &Said,
     let verdict = verdict(&ours, theirs);
     let wrong = match (verdict, &ours) {
         (Verdict::SameValue | Verdict::BothRefuse, _) => false,
-        (Verdict::WeRefuse, Said::Refused { reason, .. }) => !differences.has(reason, verdict),
+        (Verdict::WeRefuse, Said::Refused { reason, .. }) => !differences.refusal(reason, text),
         (Verdict::WeAccept, Said::Value(value)) => !opened(oracle, text, context, value),
         _ => true,
     };
