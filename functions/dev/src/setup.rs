@@ -84,9 +84,9 @@ const PIECES: &[Piece] = &[
     Piece {
         name: "JDK 17",
         need: Need::Always,
-        advice: "apt-get install openjdk-17-jdk-headless, or any JDK of 17 or later",
+        advice: "apt-get install default-jdk-headless, or any JDK of 17 or later",
         present: oracle::has_java,
-        install: Some(|progress| apt(progress, "openjdk-17-jdk-headless")),
+        install: Some(|progress| apt(progress, "default-jdk-headless")),
     },
     Piece {
         name: "Maven",
