@@ -14,7 +14,7 @@ use model::image::Digest;
 use model::person::{Principal, Role};
 use model::problem::Problem;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -240,19 +240,28 @@ impl Queue for KeptHints {
     }
 }
 
-/// A cluster that answers checks as told and knows no objects. Its kubeconfig is a line `server=… token=…`.
-pub struct ScriptedCluster(Mutex<Result<Verified, ClusterError>>);
+/// A cluster that answers checks and watches as told and knows no objects. Its kubeconfig is a line `server=… token=…`.
+pub struct ScriptedCluster {
+    verified: Mutex<Result<Verified, ClusterError>>,
+    watches: Mutex<VecDeque<Result<(), ClusterError>>>,
+}
 
 impl Default for ScriptedCluster {
     fn default() -> Self {
-        Self(Mutex::new(Ok(Verified { version: "v1.36.3".to_owned(), checks: Vec::new() })))
+        let verified = Mutex::new(Ok(Verified { version: "v1.36.3".to_owned(), checks: Vec::new() }));
+        Self { verified, watches: Mutex::default() }
     }
 }
 
 impl ScriptedCluster {
     /// What the next checks find.
     pub fn will(&self, answer: Result<Verified, ClusterError>) {
-        *lock(&self.0) = answer;
+        *lock(&self.verified) = answer;
+    }
+
+    /// What the next watch comes to, after those that were told before; one that was told nothing waits for ever.
+    pub fn will_see(&self, answer: Result<(), ClusterError>) {
+        lock(&self.watches).push_back(answer);
     }
 }
 
@@ -299,7 +308,7 @@ impl Cluster for ScriptedCluster {
     }
 
     async fn verify(&self, _at: &ClusterConnection, _needs: &VerifyNeeds) -> Result<Verified, ClusterError> {
-        lock(&self.0).clone()
+        lock(&self.verified).clone()
     }
 
     async fn resolve(&self, _at: &ClusterConnection, kind: &str) -> Result<Vec<KindInfo>, ClusterError> {
@@ -331,7 +340,11 @@ impl Cluster for ScriptedCluster {
     }
 
     async fn changed(&self, _at: &ClusterConnection, _spec: &WatchSpec) -> Result<(), ClusterError> {
-        Ok(())
+        let told = lock(&self.watches).pop_front();
+        match told {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
     }
 }
 

@@ -39,7 +39,7 @@ impl Held {
     }
 
     /// Stages whose data the next commit still has room for, whatever else it may have to write.
-    fn room(&self) -> usize {
+    pub(super) fn room(&self) -> usize {
         let own = 3 + 2 + self.meta.orders.len() + 2 * self.consumed.len();
         // A stage that came back may also wait for another execution, which is two writes more.
         ITEMS_A_COMMIT_MAX.saturating_sub(own + 3 * self.dirty.len() + FOREIGN_MAX)

@@ -65,8 +65,8 @@ async fn it_is_told_when_the_child_ends_as_it_begins_to_wait() {
     let world = world(|call| if call.info.pipeline == "child" { succeeds() } else { family(call) });
     let parent = parent(&world).await;
     let ports = world.ports.clone();
-    // Take, the step's start, the child's start; then the commit that suspends.
-    world.table.meanwhile(3, async move {
+    // The step's start, the child's start; then the commit that suspends.
+    world.table.meanwhile(2, async move {
         let now = ports.clock.now_ms();
         for key in ports.table.due(now, 10).await.unwrap() {
             let id = keys::execution_of(&key.partition).unwrap();
@@ -82,7 +82,8 @@ async fn it_is_told_when_it_begins_to_wait_as_the_child_ends() {
     let world = world(family);
     let parent = parent(&world).await;
     // The parent dies before it waits; its child ends first.
-    world.killed(&parent, 3, Lie::Hang);
+    world.killed(&parent, 2, Lie::Hang);
+    assert!(world.detail(&parent).await.stages[0].status == Status::Running);
     let due = world.ports.table.due(world.clock.now_ms(), 10).await.unwrap();
     let child = due.iter().filter_map(|key| keys::execution_of(&key.partition)).find(|id| *id != parent).unwrap();
     world.advance(&child).await;
@@ -134,6 +135,58 @@ async fn many_that_wait_for_one_end_are_all_told() {
     world.judge(&id).await;
     world.settle().await;
     assert_eq!((world.status(&crowd).await, world.items(&id, "SUBS").await), (Status::Succeeded, 0));
+}
+
+/// An execution that waits for a judgment, and executions of a pipeline whose only stage waits for its end.
+async fn crowds(world: &World, target: &Mutex<Option<ExecutionId>>) -> (ExecutionId, [ExecutionId; 2]) {
+    let id = world.prepare(judged()).await.unwrap().execution;
+    world.settle().await;
+    *target.lock().unwrap() = Some(id.clone());
+    let crowd = world.save("flaskapp", "crowd", json!({"stages": judged()}), &Expect::Absent).await.unwrap();
+    let crowd = [world.start(&crowd).await, world.start(&crowd).await];
+    world.settle().await;
+    (id, crowd)
+}
+
+fn crowded() -> (World, Arc<Mutex<Option<ExecutionId>>>) {
+    let target = Arc::new(Mutex::new(None::<ExecutionId>));
+    let seen = target.clone();
+    let world = world(move |call| match (call.info.pipeline.as_str(), &call.wake) {
+        ("crowd", crate::ports::Wake::Signal { body, .. }) => {
+            assert!(body.contains("SUCCEEDED"), "{body}");
+            succeeds()
+        }
+        ("crowd", _) => awaits(seen.lock().unwrap().as_ref().unwrap()),
+        _ => judging(call),
+    });
+    (world, target)
+}
+
+#[tokio::test]
+async fn executions_that_wait_for_the_same_end_are_all_told() {
+    let (world, target) = crowded();
+    let (id, crowd) = crowds(&world, &target).await;
+    world.judge(&id).await;
+    world.settle().await;
+    for one in &crowd {
+        assert_eq!(world.status(one).await, Status::Succeeded);
+    }
+    // One that begins to wait after the end goes on at once.
+    let pipeline = world.meta(&crowd[0]).await.pipeline;
+    let late = world.start(&pipeline).await;
+    assert_eq!(world.advance(&late).await, Rest::Ended);
+    assert_eq!((world.status(&late).await, world.items(&id, "SUBS").await), (Status::Succeeded, 0));
+}
+
+#[tokio::test]
+async fn it_enters_itself_once_and_not_with_every_commit() {
+    let (world, target) = crowded();
+    let (id, crowd) = crowds(&world, &target).await;
+    let entered = async || world.ports.table.get(&keys::subscribers(&id)).await.unwrap().unwrap().revision;
+    let before = entered().await;
+    control::pause(world.inbox_ports(), &root(), &crowd[0], "", None).await.unwrap();
+    world.settle().await;
+    assert_eq!((world.status(&crowd[0]).await, entered().await), (Status::Paused, before));
 }
 
 // Rule 2.10: Cancel: a stage that waits for an execution it started cancels that

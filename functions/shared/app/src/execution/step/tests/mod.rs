@@ -1,9 +1,12 @@
 //! The worker against a table in memory and a scripted stage host: what it runs, what it commits, and what it does when it is
 //! killed, overtaken or lied to.
 
+mod calls;
 mod children;
+mod commits;
 mod compensation;
 mod late;
+mod leases;
 mod park;
 mod planning;
 mod reasons;
@@ -16,6 +19,7 @@ mod slots;
 mod slots_given_back;
 mod steering;
 mod table;
+mod watches;
 mod windows;
 mod world;
 

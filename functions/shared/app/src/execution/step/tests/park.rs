@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::execution::control;
+use crate::execution::stored::Summary;
 
 fn alone() -> Value {
     json!({"stages": judged(), "limitConcurrent": true, "keepWaitingPipelines": true})
@@ -50,6 +51,13 @@ async fn a_plan_that_cannot_be_read_ends_it_the_same_way() {
     world.ports.table.transact(Transaction::of(vec![Write::Delete(keys::plan(&first), vec![])])).await.unwrap();
     assert_eq!(world.advance(&first).await, Rest::Parked);
     ended_whole(&world, &first, ReasonCode::PlanUnreadable).await;
+    let meta = world.meta(&first).await;
+    for row in [keys::of_pipeline(&pipeline, &first), keys::of_application("flaskapp", &first)] {
+        let (row, _) = load::<Summary>(world.ports.table.as_ref(), &row).await.unwrap().unwrap();
+        let (is, was) = ((row.status, row.reason, row.ended_ms), &meta.execution);
+        assert_eq!(is, (Status::Terminal, was.reason.clone(), was.ended_ms), "lists show it too");
+        assert!(row.started_ms.is_some() && row.started_ms == was.started_ms);
+    }
     world.ports.table.transact(Transaction::of(vec![Write::Put(plan, vec![])])).await.unwrap();
     world.settle().await;
     assert_eq!((world.slots(&pipeline).await.running, world.status(&second).await), (vec![second], Status::Running));

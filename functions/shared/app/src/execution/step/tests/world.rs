@@ -1,10 +1,12 @@
 //! A whole installation in memory, and short ways to say what a test does with it.
 
 use super::*;
+use crate::accounts;
+use crate::accounts::cloud::{Access, Scope, create};
 use crate::execution::plan::Plan;
 use crate::execution::slots::Slots;
 use crate::execution::stored::LogEntry;
-use model::id::PipelineId;
+use model::id::{AccountName, PipelineId};
 use model::reason::Code;
 use std::collections::BTreeSet;
 
@@ -33,7 +35,8 @@ pub(super) fn inbox_of(p: &Ports) -> inbox::Ports<'_> {
 }
 
 /// The stage types of every test: `wait` can do nothing special, `undo` can stop what it began, `plan` unfolds into `wait`, `plan`
-/// and stages of a type that nobody installed, `real` runs in a dry run.
+/// and stages of a type that nobody installed, `real` runs in a dry run, `keeps` evaluates some of its settings itself and may touch
+/// a cluster.
 fn types() -> Vec<StageType> {
     let row = |name: &str, manifest: Value, exports: &[&str]| StageType {
         name: name.to_owned(),
@@ -49,12 +52,16 @@ fn types() -> Vec<StageType> {
         timeout_ms: 3_600_000,
     };
     let unfolds = json!({"checkpointSchemas": [1], "planning": {"types": ["wait", "undo", "nest", "plan", "nobodys"]}});
+    let by_stage = ["/manifests/*/data", "/env/*", "/list/1", "/map/only"];
+    let keeps = json!({"checkpointSchemas": [1], "expressions": {"byStage": by_stage}});
+    let granted = serde_json::from_value(json!({"kinds": ["ConfigMap"], "verbs": ["get"]})).unwrap();
     vec![
         row("wait", json!({"checkpointSchemas": [1]}), &[]),
         row("undo", json!({"checkpointSchemas": [1], "manualSkip": true}), &["compensation"]),
         row("plan", unfolds.clone(), &["planning"]),
         row("nest", unfolds, &["planning"]),
         row("real", json!({"checkpointSchemas": [1], "dryRun": "execute"}), &[]),
+        StageType { grant: Grant { kubernetes: vec![granted], ..Grant::default() }, ..row("keeps", keeps, &[]) },
     ]
 }
 
@@ -124,6 +131,22 @@ impl World {
         let application: model::application::Application = serde_json::from_value(application).unwrap();
         let made = applications::create(p.table.as_ref(), p.clock.as_ref(), p.changes.as_ref(), &root(), None, application).await;
         made.map(|_| ())
+    }
+
+    /// A cloud account `prod` that `flaskapp` may use.
+    pub(super) async fn account(&self) {
+        let p = &self.ports;
+        let ports = accounts::AccountPorts {
+            table: p.table.as_ref(),
+            clock: p.clock.as_ref(),
+            sealer: p.sealer.as_ref(),
+            queue: p.queue.as_ref(),
+            changes: p.changes.as_ref(),
+        };
+        let access = Access::Kubeconfig { text: "server=https://10.0.0.1 token=secret".to_owned(), context: None };
+        let scope = Scope { applications: vec![AppName::parse("flaskapp").unwrap()], ..Scope::default() };
+        let name = AccountName::parse("prod").unwrap();
+        create(&ports, p.cluster.as_ref(), &root(), None, name, (access, false), &scope).await.unwrap();
     }
 
     /// Sets flags of the application `flaskapp`.
@@ -239,11 +262,20 @@ impl World {
         inbox::signal(self.inbox_ports(), &root(), id, &signal, None).await.unwrap();
     }
 
+    /// The log, the oldest first.
+    pub(super) async fn log(&self, id: &ExecutionId) -> Vec<LogEntry> {
+        let query = Query::prefix(keys::partition(id), "LOG#", 500);
+        crate::record::page::<LogEntry>(self.ports.table.as_ref(), &query).await.unwrap().0
+    }
+
+    /// How often followers of a topic were told.
+    pub(super) async fn told(&self, topic: &str) -> usize {
+        self.ports.changes.wait(&[topic.to_owned()], 0, 0).await.1.unwrap().len()
+    }
+
     /// Verdicts about outside events, in the order of the log.
     pub(super) async fn verdicts(&self, id: &ExecutionId) -> Vec<String> {
-        let query = Query::prefix(keys::partition(id), "LOG#", 500);
-        let (entries, _) = crate::record::page::<LogEntry>(self.ports.table.as_ref(), &query).await.unwrap();
-        entries.into_iter().flat_map(|entry| entry.verdicts).map(|verdict| verdict.verdict).collect()
+        self.log(id).await.into_iter().flat_map(|entry| entry.verdicts).map(|verdict| verdict.verdict).collect()
     }
 
     /// Items of an execution whose sort keys begin so.
