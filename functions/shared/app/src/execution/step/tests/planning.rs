@@ -146,6 +146,50 @@ async fn an_execution_has_so_many_stage_runs() {
 
 // Rule 2.11: Stages unfold only so deep, and into so many
 #[tokio::test]
+async fn an_execution_has_as_many_stage_runs_as_it_may() {
+    for (last, status) in [(12, Status::Running), (13, Status::Terminal)] {
+        // All but the first part wait for that.
+        let parts = |count: usize| {
+            let after = |n: usize| if n == 0 { vec![] } else { vec!["0"] };
+            plans(&json!(
+                (0..count).map(|n| json!({"refId": n.to_string(), "type": "wait", "requisiteStageRefIds": after(n)})).collect::<Vec<_>>()
+            ))
+        };
+        let world = world(move |call| match &call.export {
+            Export::Plan(Before) => parts(if call.info.stage_id == "9" { last } else { PLANNED_STAGES_MAX }),
+            Export::Plan(_) => plans(&json!([])),
+            _ => ends(judgment(&[])),
+        });
+        let stage = |n: usize| match n {
+            0..10 => json!({"refId": n.to_string(), "type": "plan"}),
+            _ => json!({"refId": n.to_string(), "type": "wait", "requisiteStageRefIds": ["0"]}),
+        };
+        let id = world.prepare(json!((0..200).map(stage).collect::<Vec<_>>())).await.unwrap().execution;
+        world.settle().await;
+        let meta = world.meta(&id).await.execution;
+        assert_eq!((meta.status, meta.runs.len() == engine::STAGE_RUNS_MAX), (status, status == Status::Running));
+    }
+}
+
+/// The engine has the last word on which stages there are.
+#[tokio::test]
+async fn the_plan_holds_no_stage_that_the_execution_does_not_have() {
+    let world = world(judging);
+    let id = world.prepare(judged()).await.unwrap().execution;
+    let Taken::Mine(mut held) = Held::take(&world.ports, &id).await.unwrap() else { panic!("nobody holds it") };
+    let now = world.clock.now_ms();
+    held.fold(&Event::Begin, now);
+    assert!(held.resolve_some(now).await.is_ok());
+    let more = held.plan.stages[0].clone();
+    Arc::make_mut(&mut held.plan).stages.push(more);
+    held.stages.push(Arc::default());
+    let result = Box::new(Ok(report(StepEnd::Yielded)));
+    assert!(held.arrived(Came::Step { run: 0, attempt: 1, seq: 0, retry: 0, result }, now).await.is_ok());
+    assert_eq!((held.plan.stages.len(), held.stages.len(), held.landed.len()), (1, 1, 1));
+}
+
+// Rule 2.11: Stages unfold only so deep, and into so many
+#[tokio::test]
 async fn stages_unfold_into_stages_only_so_deep() {
     // `plan` and `nest` unfold into each other for ever.
     let world = world(|call| match (&call.export, call.info.stage_type.as_str()) {

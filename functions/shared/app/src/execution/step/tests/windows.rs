@@ -88,6 +88,15 @@ async fn the_random_delay_is_waited_once() {
 }
 
 #[tokio::test]
+async fn a_delay_of_nothing_is_not_waited_for() {
+    let world = world(|_| succeeds());
+    let window = jitter(json!({"jitter": {"enabled": true, "minDelay": 0, "maxDelay": 0}}));
+    let pipeline = world.install(json!({"stages": window})).await.unwrap();
+    let id = world.start(&pipeline).await;
+    assert_eq!(world.advance(&id).await, Rest::Ended);
+}
+
+#[tokio::test]
 async fn a_window_that_closes_during_the_delay_is_waited_for_without_another_delay() {
     let world = world(|_| succeeds());
     // Open until the end of this very minute.
