@@ -213,3 +213,45 @@ async fn what_comes_in_for_one_that_was_opened_again_is_not_answered_as_too_late
     assert_eq!(world.advance(&id).await, Rest::Ended);
     assert_eq!(world.items(&id, "EVT#").await, 1, "it is for the execution that goes on");
 }
+
+/// Sends this to an execution that waits and moves it; what became of it.
+async fn sent(world: &World, id: &ExecutionId, what: Outside) -> String {
+    let item = epilogue::sent(id, "sent", "waybill", what, world.clock.now_ms()).unwrap();
+    world.ports.table.transact(Transaction::of(vec![Write::Put(item, vec![])])).await.unwrap();
+    world.settle().await;
+    world.verdicts(id).await.pop().unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_to_another_suspension_or_another_attempt_is_not_taken() {
+    for (other_attempt, other_seq, verdict) in [(0, 0, "applied"), (1, 0, "superseded"), (0, 1, "superseded")] {
+        let world = world(judging);
+        let id = world.prepare(judged()).await.unwrap().execution;
+        world.settle().await;
+        let stage = world.meta(&id).await.execution.run(0).unwrap().clone();
+        let (attempt, seq, body) = (stage.attempt + other_attempt, stage.seq + other_seq, "{}".to_owned());
+        let became = sent(&world, &id, Outside::Signal { run: 0, attempt, seq, name: "judgment".to_owned(), body }).await;
+        assert_eq!((became.as_str(), world.status(&id).await == Status::Succeeded), (verdict, verdict == "applied"));
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_another_execution_or_for_another_attempt_is_not_taken() {
+    let awaited = ExecutionId::parse("awaited").unwrap();
+    for (child, attempt, verdict) in [("awaited", 1, "applied"), ("other", 1, "superseded"), ("awaited", 2, "superseded")] {
+        let (child, on) = (ExecutionId::parse(child).unwrap(), awaited.clone());
+        let world = world(move |call| match call.wake {
+            crate::ports::Wake::Signal { .. } => succeeds(),
+            _ => awaits(&on),
+        });
+        let other = world.prepare(judged()).await.unwrap().execution;
+        // Nobody waits for what is not there: it has to be open as the stage begins to wait.
+        let mut open = world.meta(&other).await;
+        open.execution.id = awaited.clone();
+        let open = start::meta_item(&open).unwrap().due(None);
+        world.ports.table.transact(Transaction::of(vec![Write::Put(open, vec![])])).await.unwrap();
+        world.advance(&other).await;
+        let became = sent(&world, &other, Outside::ChildEnded { run: 0, attempt, child, status: Status::Succeeded }).await;
+        assert_eq!((became.as_str(), world.status(&other).await == Status::Succeeded), (verdict, verdict == "applied"));
+    }
+}
