@@ -10,6 +10,7 @@ use crate::progress::Progress;
 use crate::{cluster, oracle, places, process};
 
 const SCHEMATHESIS: &str = include_str!("../python.txt");
+const MINISTACK: &str = include_str!("../ministack.txt");
 const WASM_TARGET: &str = "wasm32-wasip2";
 
 /// How much is lost without a piece.
@@ -79,7 +80,14 @@ const PIECES: &[Piece] = &[
         need: Need::For("API fuzzing"),
         advice: "install Python 3 with venv, then run `cargo dev setup` again",
         present: || schemathesis().is_some_and(|program| program.is_file()),
-        install: Some(python_environment),
+        install: Some(|progress| python_environment(progress, SCHEMATHESIS)),
+    },
+    Piece {
+        name: "ministack",
+        need: Need::For("tests on DynamoDB's, SQS's and S3's stand-in"),
+        advice: "install Python 3 with venv, then run `cargo dev setup` again",
+        present: || places::python(MINISTACK).is_ok_and(|folder| folder.join("bin/ministack").is_file()),
+        install: Some(|progress| python_environment(progress, MINISTACK)),
     },
     Piece {
         name: "JDK 17",
@@ -235,13 +243,13 @@ fn apt(progress: &Progress, package: &str) -> Result<()> {
     process::must(progress, &step, &mut get(&install)).map(drop)
 }
 
-fn python_environment(progress: &Progress) -> Result<()> {
-    let folder = places::python(SCHEMATHESIS)?;
+fn python_environment(progress: &Progress, requirement: &str) -> Result<()> {
+    let folder = places::python(requirement)?;
     let python = places::on_path("python3").ok_or_else(|| Error::new("python3 is not installed"))?;
     process::must(progress, "make a Python environment", Command::new(python).args(["-m", "venv", "--clear"]).arg(&folder))?;
     let mut pip = Command::new(folder.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", SCHEMATHESIS.trim()]);
-    process::must(progress, "install schemathesis", &mut pip).map(drop)
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement.trim()]);
+    process::must(progress, &format!("install {}", requirement.trim()), &mut pip).map(drop)
 }
 
 #[cfg(test)]

@@ -1,17 +1,22 @@
-//! Where things are kept: the embedded table, blobs in a folder, the key file, and models of them for tests.
+//! Where things are kept: the table on DynamoDB or in a folder, blobs on S3 or in a folder, the key file, and models of them
+//! for tests.
 //!
 //! Every backend of [`app::ports::Table`] runs the one suite in [`suite`]. Nothing here knows what the items mean.
 
+pub mod dynamodb;
 pub mod embedded;
 pub mod folder_blobs;
 pub mod key_file;
 pub mod memory;
 pub mod suite;
 
+mod everything;
 mod files;
 mod rules;
 
 use std::path::PathBuf;
+
+pub use everything::Everything;
 
 pub use rules::{ATTRIBUTES_BYTES_MAX, BODY_BYTES_MAX, PAGE_BYTES_MAX, PARTITION_BYTES_MAX, SORT_BYTES_MAX, TOKEN_BYTES_MAX};
 

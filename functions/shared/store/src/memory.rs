@@ -1,12 +1,14 @@
 //! Models of the table and of blobs in memory: for tests of what stands on them, and to hold the real ones against.
 //! Plain on purpose; nothing is durable and nothing is fast.
 
+use crate::Everything;
 use crate::rules::{self, Facts, Seen, Tokens};
 use app::ports::{Blobs, Clock, Item, Key, Page, Query, StoreError, Table, TransactError, Transaction, Write};
 use async_trait::async_trait;
 use model::Millis;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A table in memory.
@@ -40,6 +42,12 @@ impl Memory {
         self.state().tokens = Tokens::default();
     }
 
+    /// Removes what has expired, as other tables do in their own time.
+    pub fn sweep_expired(&self) {
+        let now = self.clock.now_ms();
+        self.state().items.retain(|_, item| !rules::expired(item.expires_ms, now));
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -58,8 +66,9 @@ impl State {
 
     fn apply(&mut self, write: Write, now: Millis) {
         match write {
-            Write::Put(mut item, _) => {
-                item.revision = self.visible(&item.key, now).map_or(1, |old| old.revision.saturating_add(1));
+            Write::Put(mut item, conditions) => {
+                let stored = self.items.get(&item.key).map(|old| (old.revision, rules::expired(old.expires_ms, now)));
+                item.revision = rules::revision_after(&conditions, stored);
                 self.items.insert(item.key.clone(), item);
             }
             Write::Delete(key, _) => {
@@ -133,6 +142,18 @@ impl Table for Memory {
             state.items.values().filter_map(|item| item.due_ms.filter(|at| *at <= now).map(|at| (at, &item.key))).collect();
         due.sort();
         Ok(due.into_iter().take(limit).map(|(_, key)| key.clone()).collect())
+    }
+}
+
+#[async_trait]
+impl Everything for Memory {
+    async fn page(&self, after: Option<&Key>, limit: usize) -> Result<(Vec<Item>, Option<Key>), StoreError> {
+        let now = self.clock.now_ms();
+        let state = self.state();
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let found: Vec<&Item> = state.items.range::<Key, _>((after, Bound::Unbounded)).map(|(_, item)| item).take(limit.max(1)).collect();
+        let next = found.last().map(|last| last.key.clone());
+        Ok((found.into_iter().filter(|item| !rules::expired(item.expires_ms, now)).cloned().collect(), next))
     }
 }
 

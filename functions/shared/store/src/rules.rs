@@ -121,6 +121,17 @@ pub(crate) fn conditions(write: &Write) -> &[Condition] {
     }
 }
 
+/// The revision that an item has once it is put, by what was stored before: its revision, and whether it has expired. An
+/// expired item that is still there is gone on from, since DynamoDB cannot tell in a write, unless the write asks that
+/// there be none.
+pub(crate) fn revision_after(conditions: &[Condition], stored: Option<(u64, bool)>) -> u64 {
+    match stored {
+        None => 1,
+        Some((_, true)) if conditions.contains(&Condition::Absent) => 1,
+        Some((revision, _)) => revision.saturating_add(1),
+    }
+}
+
 /// What a token means for the transaction that carries it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
@@ -135,7 +146,7 @@ pub(crate) enum Seen {
 /// Tokens of transactions written in the last ten minutes, at most [`TOKENS_MAX`]. Forgotten when the process ends.
 #[derive(Debug)]
 pub(crate) struct Tokens {
-    prints: HashMap<Arc<str>, u128>,
+    prints: HashMap<Arc<str>, (u128, Millis)>,
     order: VecDeque<(Millis, Arc<str>)>,
     /// Of this process; a print never leaves it.
     seed: u64,
@@ -152,7 +163,7 @@ impl Tokens {
         self.forget(now);
         match transaction.token.as_ref().and_then(|token| self.prints.get(token.as_str())) {
             None => Seen::New,
-            Some(print) if *print == fingerprint(transaction, self.seed) => Seen::Repeat,
+            Some((print, _)) if *print == fingerprint(transaction, self.seed) => Seen::Repeat,
             Some(_) => Seen::Other,
         }
     }
@@ -161,15 +172,30 @@ impl Tokens {
     pub(crate) fn remember(&mut self, transaction: &Transaction, now: Millis) {
         let Some(token) = &transaction.token else { return };
         let token: Arc<str> = token.as_str().into();
-        self.prints.insert(Arc::clone(&token), fingerprint(transaction, self.seed));
+        self.prints.insert(Arc::clone(&token), (fingerprint(transaction, self.seed), now));
         self.order.push_back((now, token));
+    }
+
+    /// When a transaction with its token was remembered.
+    pub(crate) fn since(&self, transaction: &Transaction) -> Option<Millis> {
+        transaction.token.as_ref().and_then(|token| self.prints.get(token.as_str())).map(|(_, at)| *at)
+    }
+
+    /// Its token is free again: nothing was written.
+    pub(crate) fn forget_one(&mut self, transaction: &Transaction) {
+        if let Some(token) = &transaction.token {
+            self.prints.remove(token.as_str());
+        }
     }
 
     fn forget(&mut self, now: Millis) {
         let old = |entry: Option<&(Millis, Arc<str>)>| entry.is_some_and(|(at, _)| at.saturating_add(TOKEN_LIFE_MS) <= now);
         while self.order.len() > TOKENS_MAX || old(self.order.front()) {
-            let Some((_, token)) = self.order.pop_front() else { return };
-            self.prints.remove(&token);
+            let Some((at, token)) = self.order.pop_front() else { return };
+            // It may have been freed and taken again since.
+            if self.prints.get(&token).is_some_and(|(_, since)| *since == at) {
+                self.prints.remove(&token);
+            }
         }
     }
 }
@@ -287,6 +313,25 @@ mod tests {
         let prints: HashSet<u128> = all.iter().map(|writes| fingerprint(&Transaction::of(writes.clone()), 7)).collect();
         assert_eq!(prints.len(), all.len());
         assert_ne!(fingerprint(&Transaction::of(all[0].clone()), 7), fingerprint(&Transaction::of(all[0].clone()), 8));
+    }
+
+    #[test]
+    fn a_token_that_wrote_nothing_is_free_again() {
+        let mut tokens = Tokens::default();
+        tokens.remember(&put("a"), 1);
+        assert_eq!(tokens.since(&put("a")), Some(1));
+        tokens.forget_one(&put("a"));
+        assert_eq!((tokens.look(&put("b"), 2), tokens.since(&put("a"))), (Seen::New, None));
+        tokens.remember(&put("b"), 2);
+        assert_eq!(tokens.look(&put("b"), TOKEN_LIFE_MS + 1), Seen::Repeat, "the first one's end is not its end");
+    }
+
+    #[test]
+    fn what_replaces_an_expired_item_goes_on_or_begins_anew() {
+        assert_eq!(revision_after(&[], None), 1);
+        assert_eq!(revision_after(&[Condition::Exists], Some((3, false))), 4);
+        assert_eq!(revision_after(&[], Some((3, true))), 4);
+        assert_eq!(revision_after(&[Condition::Absent], Some((3, true))), 1);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! cache folder or a temporary one. Failures come back as [`Error`]: nothing here panics, since a person reads them too.
 //! It never knows Waybill's own crates, and no shipped program links it.
 
+pub mod cloud;
 pub mod control_plane;
 mod error;
 pub mod lambda;
@@ -15,6 +16,7 @@ pub mod registry;
 pub mod testbed;
 pub mod wait;
 
+pub use cloud::Cloud;
 pub use control_plane::ControlPlane;
 pub use error::{Error, Result};
 pub use lambda::LambdaRuntime;

@@ -56,8 +56,19 @@ pub fn components() -> Result<PathBuf> {
 /// # Errors
 /// [`Error::Missing`] when it is not installed.
 pub fn schemathesis() -> Result<PathBuf> {
-    let environment = include_str!("../../../dev/python.txt").trim().replace("==", "-");
-    let path = cache()?.join("python").join(environment).join("bin/schemathesis");
+    python_program(include_str!("../../../dev/python.txt"), "schemathesis")
+}
+
+/// The stand-in for AWS, in the Python environment `cargo dev setup` makes.
+///
+/// # Errors
+/// [`Error::Missing`] when it is not installed.
+pub fn ministack() -> Result<PathBuf> {
+    python_program(include_str!("../../../dev/ministack.txt"), "ministack")
+}
+
+fn python_program(requirement: &str, name: &str) -> Result<PathBuf> {
+    let path = cache()?.join("python").join(requirement.trim().replace("==", "-")).join("bin").join(name);
     if path.is_file() {
         return Ok(path);
     }

@@ -12,7 +12,7 @@ mod lately;
 mod read;
 mod writer;
 
-use crate::{OpenError, rules};
+use crate::{Everything, OpenError, rules};
 use app::ports::{Clock, Item, Key, Page, Query, StoreError, Table, TransactError, Transaction};
 use async_trait::async_trait;
 use folder::Core;
@@ -240,6 +240,14 @@ impl Table for Embedded {
 
     async fn due(&self, now: Millis, limit: usize) -> Result<Vec<Key>, StoreError> {
         self.read(move |core, _| read::due(core, now, limit)).await
+    }
+}
+
+#[async_trait]
+impl Everything for Embedded {
+    async fn page(&self, after: Option<&Key>, limit: usize) -> Result<(Vec<Item>, Option<Key>), StoreError> {
+        let after = after.map(codec::item_key);
+        self.read(move |core, now| read::everything(core, after, limit, now)).await
     }
 }
 

@@ -7,6 +7,7 @@ use crate::rules;
 use app::ports::{Item, Key, Page, Query, StoreError};
 use fjall::{Guard, Readable, UserKey, UserValue};
 use model::Millis;
+use std::ops::Bound;
 
 /// A stored key and its value.
 pub(crate) type Stored = (UserKey, UserValue);
@@ -59,6 +60,25 @@ pub(crate) fn page(found: impl Iterator<Item = Result<Stored, StoreError>>, quer
         }
     }
     Ok(Page { items, next: None })
+}
+
+/// Some items after a stored key, whatever partition they are of, and the last key looked at.
+pub(crate) fn everything(core: &Core, after: Option<Vec<u8>>, limit: usize, now: Millis) -> Result<(Vec<Item>, Option<Key>), StoreError> {
+    let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let (mut items, mut last, mut bytes) = (Vec::new(), None, 0);
+    for guard in core.db.snapshot().range::<Vec<u8>, _>(&core.items, (after, Bound::Unbounded)).take(limit.max(1)) {
+        let (key, value) = guard.into_inner().map_err(failed)?;
+        bytes += value.len();
+        let item = codec::item(codec::read_item_key(&key)?, &value)?;
+        last = Some(item.key.clone());
+        if !rules::expired(item.expires_ms, now) {
+            items.push(item);
+        }
+        if bytes > rules::PAGE_BYTES_MAX {
+            break;
+        }
+    }
+    Ok((items, last))
 }
 
 pub(crate) fn due(core: &Core, now: Millis, limit: usize) -> Result<Vec<Key>, StoreError> {

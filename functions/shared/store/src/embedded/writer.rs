@@ -145,7 +145,8 @@ impl Writer {
             if !rules::hold(rules::conditions(write), facts.as_ref()) {
                 failed.push(place);
             }
-            let revision = visible.map_or(1, |head| head.revision.saturating_add(1));
+            let before = stored.as_ref().map(|head| (head.revision, rules::expired(head.expires_ms, now)));
+            let revision = rules::revision_after(rules::conditions(write), before);
             found.push((key, stored, revision));
         }
         if !failed.is_empty() {
