@@ -24,10 +24,11 @@ enum Call {
 impl Dynamo {
     pub(super) async fn write(&self, transaction: Transaction) -> Result<(), TransactError> {
         rules::check(&transaction)?;
+        let now = self.instant(&transaction)?;
+        // DynamoDB takes no transaction without parts.
         if transaction.writes.is_empty() {
             return Ok(());
         }
-        let now = self.instant(&transaction)?;
         let parts = transaction.writes.iter().map(|write| expression::part(&self.table, write, now));
         let parts = parts.collect::<Result<Vec<_>, _>>().map_err(|error| TransactError::Invalid(error.to_string()))?;
         let token = match &transaction.token {

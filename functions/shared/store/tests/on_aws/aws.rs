@@ -1,7 +1,8 @@
 //! DynamoDB and S3 for tests: the stand-in that `testkit` starts, or the engine at `WAYBILL_TEST_DYNAMODB` (DynamoDB Local,
 //! for a second opinion).
 
-use super::clock::HandClock;
+use crate::clock::HandClock;
+use crate::faulty;
 use app::ports::{Clock, Entropy};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use aws_types::SdkConfig;
@@ -69,4 +70,14 @@ pub(crate) async fn table(name: &str, clock: &HandClock) -> Dynamo {
     let table = Dynamo::new(&plain(&endpoint().await), options(&fresh(name), clock));
     table.create().await.unwrap();
     table
+}
+
+/// A new table whose requests meet what is planned.
+pub(crate) async fn faulty_table(name: &str, clock: &HandClock) -> (Dynamo, faulty::Faults) {
+    let faults = faulty::Faults::default();
+    let config = config(&endpoint().await).http_client(faults.client()).build();
+    let table = Dynamo::new(&config, options(&fresh(name), clock));
+    table.create().await.unwrap();
+    faults.requests();
+    (table, faults)
 }

@@ -1,0 +1,10 @@
+//! What stands on AWS: the table on DynamoDB, and blobs on S3, each on a stand-in that is started for these tests.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
+mod aws;
+#[path = "../clock/mod.rs"]
+mod clock;
+mod differential;
+mod faults;
+mod faulty;
+mod table;
