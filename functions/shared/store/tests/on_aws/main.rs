@@ -4,7 +4,10 @@
 mod aws;
 #[path = "../clock/mod.rs"]
 mod clock;
+mod design;
 mod differential;
 mod faults;
 mod faulty;
+mod flows;
+mod recorder;
 mod table;
