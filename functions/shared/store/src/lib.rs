@@ -6,12 +6,16 @@
 pub mod dynamodb;
 pub mod embedded;
 pub mod folder_blobs;
+pub mod garbage;
 pub mod key_file;
 pub mod memory;
+pub mod s3_blobs;
 pub mod suite;
 
 mod everything;
+mod fault;
 mod files;
+mod pause;
 mod rules;
 
 use std::path::PathBuf;

@@ -6,19 +6,19 @@
 
 pub mod design;
 mod expression;
-pub(crate) mod fault;
 mod item;
 mod read;
 mod setup;
 mod transact;
 
+use crate::fault::{Fault, Place};
+use crate::pause::Patience;
 use crate::rules::Tokens;
 use app::ports::{Clock, Entropy, Key, Page, Query, StoreError, Table, TransactError, Transaction};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use fault::{Fault, Place};
 use model::Millis;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,13 +27,7 @@ use std::time::Duration;
 pub use setup::{Found, SetupError};
 
 /// Most calls for one thing asked.
-pub const CALLS_MAX: u32 = 6;
-/// The first pause between two calls; it doubles.
-const PAUSE_MS: u64 = 25;
-/// No pause is longer.
-const PAUSE_MS_MAX: u64 = 1_000;
-/// After this no further call is begun.
-const TOTAL_MS_MAX: u64 = 20_000;
+pub const CALLS_MAX: u32 = crate::pause::CALLS_MAX;
 
 /// Which table, and what it needs from outside.
 #[derive(Clone)]
@@ -98,32 +92,22 @@ impl Dynamo {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits before the next call; false when there shall be none. `calls` have been made since `begun`.
-    async fn patience(&self, calls: u32, begun: Millis) -> bool {
-        let now = self.clock.now_ms();
-        if calls >= CALLS_MAX || now.saturating_sub(begun) >= TOTAL_MS_MAX {
-            return false;
-        }
-        let longest = PAUSE_MS.saturating_mul(1 << calls.min(16)).min(PAUSE_MS_MAX);
-        let pause = longest / 2 + self.entropy.number() % (longest / 2 + 1);
-        self.clock.sleep_until(now.saturating_add(pause)).await;
-        true
+    fn patience(&self) -> Patience<'_> {
+        Patience::new(&*self.clock, &*self.entropy)
     }
 
     /// Asks, and asks again while that may help. Only for what changes nothing.
     async fn ask<T, F: Future<Output = Result<T, Fault>>>(&self, call: impl Fn() -> F) -> Result<T, StoreError> {
-        let begun = self.clock.now_ms();
-        let mut calls = 0;
+        let mut patience = self.patience();
         loop {
             let fault = match call().await {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
-            calls += 1;
-            if matches!(fault, Fault::Fixed(_)) || !self.patience(calls, begun).await {
+            if matches!(fault, Fault::Fixed(_)) || !patience.again().await {
                 return Err(StoreError::Unavailable(fault.into_text()));
             }
-            tracing::debug!(?fault, calls, "a read is asked again");
+            tracing::debug!(?fault, "a read is asked again");
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Reading: items and ranges consistently; the `due` index, which may lag and only says where to look.
 
-use super::fault::fault;
 use super::item::{self, Attributes, DUE, PARTITION, SHARD, SHARDS, SORT};
-use super::{Dynamo, Fault, setup};
+use super::{Dynamo, setup};
 use crate::Everything;
+use crate::fault::{Fault, fault};
 use crate::rules::{self, PAGE_BYTES_MAX};
 use app::ports::{Item, Key, Page, Query, StoreError};
 use async_trait::async_trait;

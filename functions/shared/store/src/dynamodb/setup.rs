@@ -1,8 +1,8 @@
 //! The table itself: made where a person asks for it, and looked at when a program starts.
 
 use super::Dynamo;
-use super::fault::{Fault, fault, missing};
 use super::item::{DUE, PARTITION, REMOVED, SHARD, SORT};
+use crate::fault::{Fault, fault, missing};
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, IndexStatus, KeySchemaElement, KeyType, Projection, ProjectionType,

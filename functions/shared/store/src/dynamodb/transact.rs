@@ -1,7 +1,7 @@
 //! Writing: one transaction, repeated under its token until it is known what became of it, or until it is enough.
 
-use super::fault::{self, Fault};
 use super::{Dynamo, expression, item};
+use crate::fault::{self, Fault};
 use crate::rules::{self, Seen};
 use app::ports::{Key, TransactError, Transaction};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -69,20 +69,19 @@ impl Dynamo {
     }
 
     async fn send(&self, parts: Vec<TransactWriteItem>, token: &str, keys: &[&Key]) -> Result<(), TransactError> {
-        let begun = self.clock.now_ms();
-        let (mut calls, mut open) = (0, None);
+        let mut patience = self.patience();
+        let mut open = None;
         loop {
             let fault = match self.call(parts.clone(), token, keys).await {
                 Call::Ended(end) => return end,
                 Call::Failed(fault) => fault,
             };
-            calls += 1;
-            let again = !matches!(fault, Fault::Fixed(_)) && self.patience(calls, begun).await;
+            let again = !matches!(fault, Fault::Fixed(_)) && patience.again().await;
             if let Fault::Open(text) = &fault {
                 open = Some(text.clone());
             }
             if again {
-                tracing::debug!(?fault, calls, "a transaction is sent again");
+                tracing::debug!(?fault, "a transaction is sent again");
                 continue;
             }
             return Err(match open {

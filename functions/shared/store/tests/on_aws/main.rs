@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 mod aws;
+mod blobs;
 #[path = "../clock/mod.rs"]
 mod clock;
 mod design;

@@ -135,7 +135,7 @@ fn answered(code: Option<&str>, message: Option<&str>, status: u16, place: &Plac
     }
 }
 
-pub(super) fn missing(place: &Place) -> String {
+pub(crate) fn missing(place: &Place) -> String {
     format!("there is no {place}: create it, or correct its name, the region or the account")
 }
 

@@ -1,0 +1,167 @@
+//! Blobs that nothing refers to any more. What is thrown away is at least as old as the grace period, stands in no item and
+//! in no blob that is kept, and is still the very copy that was looked at.
+//!
+//! A reference is any text of 64 hexadecimal digits, wherever it stands: nobody has to say here that there is a new place
+//! for one. It is committed within half the grace period of its `put`, and a `put` of a blob that is older than that makes
+//! a new copy of it. So whatever is committed while this looks around refers to a blob that is too young to be thrown away,
+//! or to a copy that is not thrown away.
+
+use crate::Everything;
+use app::ports::{Blobs, Item, StoreError};
+use async_trait::async_trait;
+use model::Millis;
+use std::collections::BTreeMap;
+
+/// The grace period where nobody says another.
+pub const GRACE_MS: Millis = 24 * 3_600_000;
+const ITEMS_A_PAGE: usize = 500;
+const BLOBS_A_PAGE: usize = 1_000;
+/// Pages of a table are not read at one instant: a reference that moves could be missed once.
+const LOOKS: usize = 2;
+
+/// One copy of a blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Which blob.
+    pub sha256: String,
+    /// When this copy was stored.
+    pub stored_ms: Millis,
+    /// Tells this copy from a later one.
+    pub copy: String,
+}
+
+/// Blobs that can be listed and thrown away.
+#[async_trait]
+pub trait Sweepable: Blobs {
+    /// Blobs after a digest, in order of digests, each with its newest copy, and where to go on; none at the end.
+    async fn list(&self, after: Option<&str>, limit: usize) -> Result<(Vec<Stored>, Option<String>), StoreError>;
+    /// Removes exactly this copy; false when it is there no more.
+    async fn remove(&self, stored: &Stored) -> Result<bool, StoreError>;
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Blobs there were.
+    pub blobs: usize,
+    /// Of them, old enough to be thrown away.
+    pub old: usize,
+    /// Thrown away.
+    pub removed: usize,
+}
+
+/// Throws away what nothing refers to and what was stored before `now - grace_ms`.
+///
+/// # Errors
+/// When something cannot be read or removed; what was removed until then is gone, and was garbage.
+pub async fn sweep(table: &dyn Everything, blobs: &dyn Sweepable, now: Millis, grace_ms: Millis) -> Result<Swept, StoreError> {
+    let mut swept = Swept::default();
+    let Some(until) = now.checked_sub(grace_ms) else { return Ok(swept) };
+    let mut kept = Vec::new();
+    let mut old = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let (page, next) = blobs.list(after.as_deref(), BLOBS_A_PAGE).await?;
+        for stored in page {
+            swept.blobs += 1;
+            if stored.stored_ms > until {
+                kept.push(stored.sha256);
+            } else {
+                old.insert(stored.sha256.clone(), stored);
+            }
+        }
+        after = next;
+        if after.is_none() {
+            break;
+        }
+    }
+    swept.old = old.len();
+    for _ in 0..LOOKS {
+        if old.is_empty() {
+            return Ok(swept);
+        }
+        spare_what_items_name(table, &mut old, &mut kept).await?;
+        spare_what_blobs_name(blobs, &mut old, &mut kept).await?;
+    }
+    for stored in old.values() {
+        swept.removed += usize::from(blobs.remove(stored).await?);
+    }
+    tracing::info!(blobs = swept.blobs, old = swept.old, removed = swept.removed, "blobs that nothing refers to were thrown away");
+    Ok(swept)
+}
+
+async fn spare_what_items_name(
+    table: &dyn Everything,
+    old: &mut BTreeMap<String, Stored>,
+    kept: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let (items, next) = table.page(after.as_ref(), ITEMS_A_PAGE).await?;
+        for item in &items {
+            spare_what_item_names(item, old, kept);
+        }
+        after = next;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+fn spare_what_item_names(item: &Item, old: &mut BTreeMap<String, Stored>, kept: &mut Vec<String>) {
+    spare(&item.body, old, kept);
+    let texts = item.attributes.values().chain([&item.key.partition, &item.key.sort]);
+    texts.for_each(|text| spare(text.as_bytes(), old, kept));
+}
+
+/// Every blob that is kept is read once: a plan names what it was made of. What it names is kept and read, too.
+async fn spare_what_blobs_name(
+    blobs: &dyn Sweepable,
+    old: &mut BTreeMap<String, Stored>,
+    kept: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    while !old.is_empty() {
+        let Some(sha256) = kept.pop() else { return Ok(()) };
+        match blobs.get(&sha256).await {
+            Ok(bytes) => spare(&bytes.unwrap_or_default(), old, kept),
+            // It is told when it is needed; nobody can tell what it named.
+            Err(StoreError::Damaged(problem)) => tracing::warn!(%sha256, %problem, "a blob is damaged"),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Takes out of `old` what is named in these bytes.
+fn spare(bytes: &[u8], old: &mut BTreeMap<String, Stored>, kept: &mut Vec<String>) {
+    const DIGITS: usize = 64;
+    let is_digit = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+    for run in bytes.split(|byte| !is_digit(byte)).filter(|run| run.len() >= DIGITS) {
+        for digest in run.windows(DIGITS) {
+            let Ok(digest) = std::str::from_utf8(digest) else { continue };
+            if let Some((digest, _)) = old.remove_entry(digest) {
+                kept.push(digest);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_found_wherever_it_stands() {
+        let digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+        let spares = |bytes: &[u8]| {
+            let stored = Stored { sha256: digest.to_owned(), stored_ms: 1, copy: String::new() };
+            let (mut old, mut kept) = (BTreeMap::from([(digest.to_owned(), stored)]), vec![]);
+            spare(bytes, &mut old, &mut kept);
+            old.is_empty() && kept == [digest]
+        };
+        let named = [digest.to_owned(), format!("{{\"blob\":\"sha256:{digest}\"}}"), format!("aa{digest}00"), format!("x{digest}\u{e9}")];
+        assert!(named.iter().all(|text| spares(text.as_bytes())));
+        assert!(spares(&[&[0, 255], digest.as_bytes(), &[254]].concat()));
+        assert!(!spares(&digest.as_bytes()[1..]) && !spares(digest.to_uppercase().as_bytes()) && !spares(b""));
+    }
+}
