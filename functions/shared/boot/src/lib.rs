@@ -5,6 +5,7 @@
 /// Bugs are planted for the simulation alone: what begins here cannot be built with them.
 const _: () = assert!(!app::BUGS_CAN_BE_PLANTED, "a build for people has the feature `planted-bugs`");
 
+pub mod aws;
 mod clock;
 mod entropy;
 mod manual;
