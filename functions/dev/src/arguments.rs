@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use lexopt::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::{bench, cluster, lint, plugins, setup, simulate, test, up};
+use crate::{bench, capacity, cluster, lint, plugins, setup, simulate, test, up};
 
 pub(crate) const USAGE: &str = "\
 usage: cargo dev COMMAND
@@ -28,6 +28,7 @@ usage: cargo dev COMMAND
                         [--seconds N] [--patience SECONDS] [--data DIR]
                         measure the execution path, release build, beside a reference on the same disk (--data says which);
                         with patience each side waits for a quiet machine; expressions stand beside the real evaluator
+  bench capacity        what each use case asks of DynamoDB, in calls and capacity units
 ";
 
 /// One thing to do.
@@ -42,6 +43,7 @@ pub(crate) enum Command {
     Cluster { action: cluster::Action, json: bool },
     Up(up::Options),
     Bench(bench::Options),
+    Capacity,
 }
 
 impl Command {
@@ -59,6 +61,7 @@ impl Command {
             Self::Cluster { action, json } => cluster::run(&action, json),
             Self::Up(options) => up::run(&options),
             Self::Bench(options) => bench::run(&options),
+            Self::Capacity => capacity::run(),
         }
     }
 }
@@ -136,6 +139,12 @@ fn parse_bench(parser: &mut lexopt::Parser) -> Result<Command> {
         match argument {
             Value(name) => {
                 let name = name.string()?;
+                if name == "capacity" && options == bench::Options::default() {
+                    return match parser.next()? {
+                        None => Ok(Command::Capacity),
+                        Some(other) => Err(other.unexpected().into()),
+                    };
+                }
                 let known = bench::BENCHES.into_iter().find(|known| *known == name);
                 options.benches.push(known.ok_or_else(|| unknown("bench", &name))?);
             }
@@ -206,6 +215,8 @@ mod tests {
     fn benches_are_named_and_all_of_them_when_none_is() {
         let Command::Bench(options) = words("bench fan chain --reference none --seconds 2").unwrap() else { panic!() };
         assert_eq!((options.benches, options.reference, options.seconds), (vec!["fan", "chain"], bench::Reference::None, 2));
+        assert_eq!(words("bench capacity").unwrap(), Command::Capacity);
+        assert!(words("bench capacity chain").is_err() && words("bench chain capacity").is_err());
         let Command::Bench(options) = words("bench").unwrap() else { panic!() };
         assert_eq!((options.benches.len(), options.reference, options.clients), (4, bench::Reference::Restate, 64));
     }

@@ -8,6 +8,7 @@ mod arguments;
 mod bench;
 mod bench_reference;
 mod bench_rows;
+mod capacity;
 mod cluster;
 mod error;
 mod libtest;
