@@ -1,6 +1,6 @@
 //! The queue on SQS's stand-in, held to what the queue within a process does: hints come, late ones late; one that fails
 //! comes again and is laid aside in the end, alone; what was laid aside is brought back.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail the test")]
 
 use app::ports::{Clock, Entropy, Hint, Queue};
 use async_trait::async_trait;

@@ -34,7 +34,8 @@ impl Key {
 pub struct Item {
     /// Where it lives.
     pub key: Key,
-    /// Raised by one with every write, from 1; given by the store. What a caller sets here is ignored.
+    /// Raised by one with every write, from 1; given by the store. What a caller sets here is ignored. What replaces an
+    /// expired item begins anew if the write asks for absence; else it may go on from the expired one's.
     pub revision: u64,
     /// Small texts that conditions may ask for: fence, open, ….
     pub attributes: BTreeMap<String, String>,

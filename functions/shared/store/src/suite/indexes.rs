@@ -73,13 +73,24 @@ async fn expired_items_are_gone(bench: &Bench<'_>) -> Checked {
     }
     case.write(vec![Write::Check(case.key("lease"), vec![Condition::NoAttribute("fence".to_owned())])]).await?;
     case.write(vec![Write::Put(lease(now + 5_000), vec![Condition::Absent])]).await?;
-    case.holds(case.get("lease").await?.is_some(), "a new item takes the place of an expired one")?;
+    case.same(&case.revision("lease").await?, &1, "a new item takes the place of an expired one")?;
+    (bench.advance)(5_000);
+    case.write(vec![Write::Delete(case.key("lease"), vec![Condition::Absent])]).await?;
+    case.put(lease(now + 12_000)).await?;
+    case.write(vec![Write::Put(lease(now + 12_000), vec![Condition::Attribute("fence".to_owned(), "7".to_owned())])]).await?;
+    case.same(&case.revision("lease").await?, &2, "what has not expired is gone on from")?;
     // Put without an end it stays, whatever was said before.
     case.put(case.item("lease", "y")).await?;
     (bench.advance)(10_000);
     case.same(&case.get("lease").await?.map(|item| item.body), &Some(b"y".to_vec()), "an end that was taken back")?;
     case.put(lease(now)).await?;
-    case.same(&case.get("lease").await?, &None, "an item that was late from the start")
+    case.same(&case.get("lease").await?, &None, "an item that was late from the start")?;
+    // Whoever does not ask for absence may be told either: that it begins anew, or that it goes on.
+    let late = case.revision("stays").await?;
+    case.put(case.item("stays", "y").expires(Some(now))).await?;
+    case.put(case.item("stays", "z")).await?;
+    let revision = case.revision("stays").await?;
+    case.holds(revision == 1 || revision == late + 2, "what replaces an expired item begins anew or goes on")
 }
 
 /// A stretch of expired items hides nothing behind it.

@@ -166,6 +166,19 @@ async fn tokens_make_repeats_harmless(bench: &Bench<'_>) -> Checked {
     case.holds(matches!(other, Err(app::ports::TransactError::Invalid(_))), "a token of another transaction is refused")?;
     write(with("1", &format!("{token}b"))).await?;
     case.same(&case.revision("a").await?, &2, "another token is another write")?;
+    let nothing = Transaction { writes: vec![], token: Some(format!("{token}c")) };
+    write(nothing.clone()).await?;
+    write(nothing).await?;
+    let other = bench.table.transact(with("3", &format!("{token}c"))).await;
+    case.holds(matches!(other, Err(app::ports::TransactError::Invalid(_))), "a token of a transaction without parts is taken, too")?;
+    // What conflicts wrote nothing, and its token is free.
+    let free = format!("{token}d");
+    let conflict =
+        Transaction { token: Some(free.clone()), ..Transaction::of(vec![Write::Check(case.key("none"), vec![Condition::Exists])]) };
+    let conflict = bench.table.transact(conflict).await;
+    case.holds(matches!(conflict, Err(app::ports::TransactError::Conflict(_))), "a conflict")?;
+    write(with("4", &free)).await?;
+    case.same(&case.revision("a").await?, &3, "a token that wrote nothing is free")?;
     let empty = bench.table.transact(with("3", "")).await;
     case.holds(matches!(empty, Err(app::ports::TransactError::Invalid(_))), "an empty token is refused")
 }

@@ -2,7 +2,9 @@
 
 use crate::clock::HandClock;
 use crate::recorder::{Recorder, Tally};
+use app::accounts::cloud::{Access, Scope};
 use app::accounts::{self, AccountPorts};
+use app::execution::pushed::PushStarter;
 use app::execution::start::{self, Into, Request};
 use app::execution::step::{self, Budget, Inbox};
 use app::execution::{follow, inbox};
@@ -10,16 +12,18 @@ use app::expect::Expect;
 use app::identity::{self, NewToken};
 use app::limits::Limits;
 use app::paging::PageRequest;
-use app::ports::{Clock, SignalSpec, StageHost, StepCall, StepEnd, StepFault, StepReport, StepResults, Table, Wake};
-use app::testing::{Counting, KeptChanges, KeptHints, ScriptedCluster, TurningSealer, principal};
+use app::ports::{Clock, Hint, SignalSpec, StageHost, StepCall, StepEnd, StepFault, StepReport, StepResults, Table, Wake};
+use app::pushes::{self, Processing, Receiving, StoredSources};
+use app::testing::{Counting, KeptChanges, KeptHints, ScriptedCluster, ScriptedRegistry, TurningSealer, principal};
 use app::{applications, orders, pipelines, projects, stage_types};
 use async_trait::async_trait;
 use futures::future;
 use model::account::{RegistryCredentials, RegistryLogin};
 use model::component::{Grant, StageType, StepLimits};
-use model::id::{AccountName, AppName, ExecutionId, ProjectName};
+use model::id::{AccountName, AppName, ExecutionId, ProjectName, TriggerId};
 use model::order::Origin;
 use model::person::{Principal, Role};
+use model::push::ImagePushed;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use store::memory::MemoryBlobs;
@@ -87,6 +91,7 @@ pub(crate) struct Flows {
     pub(crate) table: Arc<Recorder>,
     pub(crate) tallies: Vec<(&'static str, Tally)>,
     ports: step::Ports,
+    hints: Arc<KeptHints>,
 }
 
 fn root() -> Principal {
@@ -109,10 +114,11 @@ impl Flows {
     /// The clock is the table's.
     pub(crate) fn new(table: Arc<dyn Table>, clock: &HandClock) -> Self {
         let table = Arc::new(Recorder::new(table));
+        let hints = Arc::new(KeptHints::default());
         let ports = step::Ports {
             table: table.clone(),
             blobs: Arc::new(MemoryBlobs::new()),
-            queue: Arc::new(KeptHints::default()),
+            queue: hints.clone(),
             changes: Arc::new(KeptChanges::default()),
             clock: Arc::new(Still(clock.clone())),
             entropy: Arc::new(Counting::default()),
@@ -122,7 +128,7 @@ impl Flows {
             limits: Arc::new(Limits::default()),
             alone_since_ms: None,
         };
-        Self { table, tallies: vec![], ports }
+        Self { table, tallies: vec![], ports, hints }
     }
 
     fn done(&mut self, name: &'static str) {
@@ -135,6 +141,7 @@ impl Flows {
         self.installation().await;
         self.accounts().await;
         self.pipelines().await;
+        self.pushes().await;
         self.executions().await;
     }
 
@@ -199,6 +206,44 @@ impl Flows {
         };
         accounts::registry::create(&ports, &root(), None, new).await.unwrap();
         self.done("create a registry account");
+        let (clock, sealer, changes) = (&*p.clock, &*p.sealer, &*p.changes);
+        let verify = accounts::RegistryVerifyPorts { table: &*table, clock, sealer, registry: &ScriptedRegistry::default(), changes };
+        accounts::verify_registry(&verify, &AccountName::parse("reg").unwrap()).await.unwrap();
+        self.done("verify a registry account");
+        let access = Access::Address { server: "https://cluster:6443".to_owned(), ca_pem: None, token: "t".to_owned() };
+        let scope = Scope { applications: vec![flaskapp()], namespaces: vec!["default".to_owned()], extra_kinds: vec![] };
+        let name = AccountName::parse("prod").unwrap();
+        accounts::cloud::create(&ports, &*p.cluster, &root(), None, name, (access, false), &scope).await.unwrap();
+        self.done("create a cloud account");
+    }
+
+    async fn pushes(&mut self) {
+        let p = self.ports.clone();
+        let table = self.table.clone();
+        let hooks = pipelines::triggers(&*table, &*p.sealer, &root(), &flaskapp(), "deploy").await.unwrap();
+        let token = hooks.into_iter().find_map(|hook| hook.token).unwrap();
+        let sources = StoredSources::new(table.clone(), p.sealer.clone());
+        self.table.tally();
+        let hook = pushes::find_hook(&sources, &token).await.unwrap();
+        let push = |tag: &str| ImagePushed {
+            source: "distribution".to_owned(),
+            registry: Some("reg.example:5000".to_owned()),
+            repository: "team/web".to_owned(),
+            tag: Some(tag.to_owned()),
+            digest: Some(format!("sha256:{}", "1".repeat(64))),
+            actor: None,
+            delivery: None,
+        };
+        let receiving = Receiving { table: &*table, sources: &sources, queue: &*self.hints, clock: &*p.clock };
+        self.hints.take();
+        pushes::receive(receiving, &hook, vec![push("1"), push("none")]).await.unwrap();
+        self.done("receive two pushes, one of which fits");
+        let Some(Hint::Delivery { trigger, id }) = self.hints.take().pop() else { panic!("no push was taken") };
+        let (registry, starter) = (ScriptedRegistry::default(), PushStarter { ports: p.start() });
+        let processing =
+            Processing { table: &*table, sources: &sources, registry: &registry, starter: &starter, queue: &*p.queue, clock: &*p.clock };
+        pushes::process(processing, &TriggerId::parse(&trigger).unwrap(), &id).await.unwrap();
+        self.done("look at a push, and start");
     }
 
     async fn save(&self, name: &str, mut document: Value, expect: &Expect) -> model::id::PipelineId {
@@ -212,7 +257,7 @@ impl Flows {
 
     async fn pipelines(&mut self) {
         let trigger = json!({"type": "docker", "enabled": true, "account": "reg", "organization": "team", "registry": "reg.example:5000",
-            "repository": "team/web", "tag": "v.*"});
+            "repository": "team/web", "tag": "[0-9]"});
         self.save("deploy", json!({"stages": [{"refId": "1", "type": "wait"}], "triggers": [trigger]}), &Expect::Absent).await;
         self.done("save a new pipeline, with a trigger");
         let stages = json!([
