@@ -7,7 +7,7 @@ use app::accounts::{self, AccountPorts};
 use app::execution::pushed::PushStarter;
 use app::execution::start::{self, Into, Request};
 use app::execution::step::{self, Budget, Inbox};
-use app::execution::{follow, inbox};
+use app::execution::{follow, inbox, keys};
 use app::expect::Expect;
 use app::identity::{self, NewToken};
 use app::limits::Limits;
@@ -244,6 +244,11 @@ impl Flows {
             Processing { table: &*table, sources: &sources, registry: &registry, starter: &starter, queue: &*p.queue, clock: &*p.clock };
         pushes::process(processing, &TriggerId::parse(&trigger).unwrap(), &id).await.unwrap();
         self.done("look at a push, and start");
+        let due = table.due(p.clock.now_ms(), 200).await.unwrap();
+        for id in due.iter().filter_map(|key| keys::execution_of(&key.partition)) {
+            self.advance(&id).await;
+        }
+        table.tally();
     }
 
     async fn save(&self, name: &str, mut document: Value, expect: &Expect) -> model::id::PipelineId {
