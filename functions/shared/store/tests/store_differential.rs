@@ -160,7 +160,9 @@ async fn compare(steps: Vec<Step>) {
         match &step {
             Step::Advance(ms) => clock.advance(*ms),
             Step::Reopen => memory.forget_tokens(),
-            Step::Transact(_) | Step::Sweep => {}
+            // What replaces an expired item goes on from it while it is there.
+            Step::Sweep => memory.sweep_expired(),
+            Step::Transact(_) => {}
         }
         let model = state(&memory, &clock).await;
         let uncached = answers(&*reals[0].table).await;
