@@ -89,3 +89,64 @@ fn every_row_is_documented() {
     let names: Vec<_> = reference::REASONS.iter().map(|(name, _)| name).collect();
     assert!(names.is_sorted());
 }
+
+const PAGE_HEAD: &str = "# Expressions: what there is
+
+Made from the tables of the code: `WAYBILL_WRITE=1 cargo test -p expression --test reference`. Every example is a test.
+
+An expression stands in `${ }` in any text of a stage, in its keys, in its condition, in default artifacts and in its name. A text
+that is nothing but one expression has that expression's value, of whatever type; otherwise texts are put together. `$${` stands for
+`${`. What cannot be evaluated is an error with its place, and never the text itself.
+
+Values are found by name in this order: `trigger`, `parameters`, `execution`, `stages`, `artifacts`, `resolvedExpectedArtifacts`;
+`buildInfo`, `scmInfo` and `templateVariables` of the trigger, and `pipelineId`; what the stage itself says without an expression; what
+stages before it left, the nearest first; what the execution that started this one left.
+
+## Syntax
+
+| | |
+|---|---|
+| `a.b`, `a['b']`, `a[\"b\"]` | a key of an object |
+| `a[0]`, `a['0']` | an element of a list |
+| `a?.b` | null where `a` is null |
+| `==` `!=` `<` `<=` `>` `>=`, `eq` `ne` `lt` `le` `gt` `ge` | comparison; `1 == 1.0`, texts by value |
+| `&&` `\\|\\|` `!`, `and` `or` `not` | truth |
+| `+` `-` `*` `/` `%` `^` | arithmetic, as in Java; `+` also puts texts together |
+| `a matches 'regex'` | the whole text fits |
+| `a ? b : c`, `a ?: b` | choice |
+| `list.?[c]`, `list.^[c]`, `list.$[c]` | those for which `c` holds, the first, the last |
+| `list.![e]` | `e` of each |
+| `{1, 2}`, `{a: 1}` | a list, an object |
+| `#this`, `#root` | the element, everything |
+| `T(type).m()`, `new type()` | of the types below |
+
+Assignments, beans, arrays, `instanceof`, `between`, `++`, reflection and all other types are refused by name.
+";
+
+fn page() -> String {
+    let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
+    let mut page = PAGE_HEAD.to_owned();
+    let mut of = String::new();
+    for row in reference::rows() {
+        if row.of != of {
+            page.push_str(&format!("\n## {}\n\n| Call | | Example | Value |\n|---|---|---|---|\n", row.of));
+            of.clone_from(&row.of);
+        }
+        page.push_str(&format!("| `{}` | {} | `{}` | `{}` |\n", cell(&row.call), cell(row.doc), cell(row.example), cell(row.value)));
+    }
+    page.push_str("\n## Why an expression has no value\n\n| Reason | |\n|---|---|\n");
+    for (reason, doc) in reference::REASONS {
+        page.push_str(&format!("| `{reason}` | {} |\n", cell(doc)));
+    }
+    page
+}
+
+#[test]
+fn the_page_is_what_the_tables_say() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("REFERENCE.md");
+    let page = page();
+    if std::env::var_os("WAYBILL_WRITE").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), page, "write it anew with WAYBILL_WRITE=1");
+}

@@ -249,7 +249,7 @@ pub(crate) async fn scope(ports: Ports<'_>, caller: &Principal, id: &ExecutionId
         None => plan.stages.len(),
         Some(stage) => plan.position(stage).ok_or_else(|| AppError::NotFound { what: "stage", id: stage.to_owned() })?,
     };
-    StageScope::gather(&meta.execution, &Arc::new(plan), run, &stages, ports.blobs).await
+    StageScope::gather(&meta.execution, &Arc::new(plan), run, &stages, (ports.table, ports.blobs)).await
 }
 
 async fn open(ports: Ports<'_>, caller: &Principal, id: &ExecutionId) -> Result<Loaded, AppError> {

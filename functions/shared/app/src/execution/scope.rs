@@ -3,12 +3,14 @@
 use super::plan::Plan;
 use super::stored::{Kept, StageData, object};
 use crate::error::AppError;
-use crate::ports::{Blobs, Moment, StepScope, StoreError};
+use crate::pipelines;
+use crate::ports::{Blobs, Moment, StepScope, StoreError, Table};
 use crate::yaml;
 use async_trait::async_trait;
 use engine::{Execution, RunState, StageRun};
 use expression::{Host, Refusal, Scope};
 use model::Millis;
+use model::id::{AppName, PipelineId};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -18,8 +20,14 @@ use std::sync::{Arc, OnceLock};
 
 /// Roots that nothing a stage outputs can hide.
 const ROOTS: [&str; 6] = ["trigger", "parameters", "execution", "stages", "artifacts", "resolvedExpectedArtifacts"];
+/// What is repeated of a name that was not found.
+const SHOWN_CHARS_MAX: usize = 80;
 /// Roots that components can look up by pointer.
 const LOOKED_UP: [&str; 4] = ["trigger", "parameters", "execution", "stages"];
+/// What a text holds that may ask for pipelines by their names.
+const BY_NAME: &str = "pipelineId";
+/// Most pipelines of an application that can be asked for by name.
+const PIPELINES_MAX: usize = 2_000;
 /// What the trigger brought and is found by bare name.
 const FROM_TRIGGER: [&str; 3] = ["buildInfo", "scmInfo", "templateVariables"];
 
@@ -32,6 +40,8 @@ pub struct StageScope {
     data: Vec<Arc<StageData>>,
     /// What is kept as blobs, by digest.
     large: BTreeMap<String, Value>,
+    /// Ids of the application's pipelines by name, where the stage may ask for them.
+    pipelines: Arc<BTreeMap<String, PipelineId>>,
     seen: OnceLock<Seen>,
 }
 
@@ -48,7 +58,7 @@ impl StageScope {
         plan: &Arc<Plan>,
         run: usize,
         data: &[Arc<StageData>],
-        blobs: &dyn Blobs,
+        (table, blobs): (&dyn Table, &dyn Blobs),
     ) -> Result<Self, AppError> {
         let mut large = BTreeMap::new();
         if data.iter().any(|data| data.digests().next().is_some()) {
@@ -58,7 +68,10 @@ impl StageScope {
                 }
             }
         }
-        Ok(Self { run, plan: plan.clone(), execution: execution.clone(), data: data.to_vec(), large, seen: OnceLock::new() })
+        let asks = run >= plan.stages.len() || plan.stages.get(run).is_some_and(|stage| mentions(&stage.settings, BY_NAME));
+        let pipelines = if asks { pipelines::ids_by_name(table, &plan.application, PIPELINES_MAX).await? } else { BTreeMap::new() };
+        let pipelines = Arc::new(pipelines);
+        Ok(Self { pipelines, run, plan: plan.clone(), execution: execution.clone(), data: data.to_vec(), large, seen: OnceLock::new() })
     }
 
     fn seen(&self) -> &Seen {
@@ -178,6 +191,15 @@ fn times(run: &StageRun) -> (Option<Millis>, Option<Millis>) {
     }
 }
 
+/// Whether some text of a stage holds this.
+fn mentions(settings: &Map<String, Value>, what: &str) -> bool {
+    settings.values().any(|value| match value {
+        Value::String(text) => text.contains(what),
+        Value::Array(_) | Value::Object(_) => value.to_string().contains(what),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    })
+}
+
 /// Whether some text of a value, or some key, holds an expression. What is nested deeper than any value may be counts as one.
 fn holds_expression(value: &Value, depth: usize) -> bool {
     match value {
@@ -263,13 +285,15 @@ pub struct Asked {
     moment: Moment,
     stage: Option<String>,
     drawn: Cell<u64>,
+    /// The application, and its pipelines by name.
+    pipelines: Option<(AppName, Arc<BTreeMap<String, PipelineId>>)>,
 }
 
 impl Asked {
     /// For expressions of a stage, or of none.
     #[must_use]
     pub fn at(moment: Moment, stage: Option<String>) -> Self {
-        Self { moment, stage, drawn: Cell::new(0) }
+        Self { moment, stage, drawn: Cell::new(0), pipelines: None }
     }
 }
 
@@ -292,6 +316,22 @@ impl Host for Asked {
     fn yaml(&self, text: &str) -> Result<Vec<Value>, Refusal> {
         yaml::documents(text).map_err(|error| Refusal::Failed(error.to_string()))
     }
+
+    /// Pipelines of the own application. What other applications have is not told.
+    fn call(&self, function: &str, arguments: &[Value]) -> Result<Value, Refusal> {
+        let Some((application, pipelines)) = &self.pipelines else { return Err(Refusal::Off) };
+        let text = |at: usize| arguments.get(at).and_then(Value::as_str).unwrap_or_default();
+        let named = match function {
+            "pipelineId" => true,
+            "pipelineIdInApplication" => text(1).eq_ignore_ascii_case(application.as_str()),
+            _ => return Err(Refusal::Off),
+        };
+        let found = pipelines.get(&text(0).trim().to_lowercase()).filter(|_| named);
+        let shown: String = text(0).chars().take(SHOWN_CHARS_MAX).collect();
+        let missing =
+            || Refusal::Failed(format!("{application} has no pipeline `{shown}`, and those of other applications are not seen here"));
+        found.map(|id| json!(id)).ok_or_else(missing)
+    }
 }
 
 impl StageScope {
@@ -303,7 +343,8 @@ impl StageScope {
     /// What expressions of this stage ask.
     #[must_use]
     pub fn asked(&self, moment: Moment) -> Asked {
-        Asked::at(moment, self.plan.stages.get(self.run).map(|stage| stage.ref_id.to_string()))
+        let asked = Asked::at(moment, self.plan.stages.get(self.run).map(|stage| stage.ref_id.to_string()));
+        Asked { pipelines: Some((self.plan.application.clone(), self.pipelines.clone())), ..asked }
     }
 }
 

@@ -22,7 +22,7 @@ use model::person::{Action, Principal};
 use model::pipeline::Revision;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A pipeline as lists show it. Its version, for `If-Match`, is its revision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,6 +106,9 @@ impl Record for RevisionHead {
     const SHAPE: &'static str = "pipeline-revision";
 }
 
+/// Names that are read at a time.
+const NAMES_PAGE: usize = 200;
+
 fn partition(application: &AppName) -> String {
     format!("APP#{}", application.key())
 }
@@ -143,6 +146,23 @@ async fn find(table: &dyn Table, application: &AppName, name_or_id: &str) -> Res
     }
     let Some((name, _)) = record::load::<NameRow>(table, &name_key(application, name_or_id)).await? else { return Ok(None) };
     record::load(table, &row_key(application, name.id.as_str())).await
+}
+
+/// Ids of an application's pipelines by their names in lower case, so many at most.
+pub(crate) async fn ids_by_name(table: &dyn Table, application: &AppName, most: usize) -> Result<BTreeMap<String, PipelineId>, AppError> {
+    let mut found = BTreeMap::new();
+    let mut query = Query::prefix(partition(application), "NAME#", NAMES_PAGE);
+    loop {
+        let page = table.query(&query).await?;
+        for item in &page.items {
+            let name = item.key.sort.strip_prefix("NAME#").unwrap_or_default();
+            found.insert(name.to_owned(), record::decode::<NameRow>(&item.body)?.id);
+        }
+        match page.next.filter(|_| found.len() < most) {
+            Some(next) => query.after = Some(next),
+            None => return Ok(found),
+        }
+    }
 }
 
 /// Reads a revision; none when there is no such number.

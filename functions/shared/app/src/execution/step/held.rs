@@ -174,7 +174,8 @@ impl Held {
         if let Some(scope) = self.scopes.get(&(run, attempt)) {
             return Ok(scope.clone());
         }
-        let scope = StageScope::gather(&self.meta.execution, &self.plan, run, &self.stages, self.ports.blobs.as_ref()).await?;
+        let stores = (self.ports.table.as_ref(), self.ports.blobs.as_ref());
+        let scope = StageScope::gather(&self.meta.execution, &self.plan, run, &self.stages, stores).await?;
         let scope = Arc::new(scope);
         let execution = &self.meta.execution;
         self.scopes.retain(|(run, attempt), _| execution.run(*run).is_some_and(|s| s.attempt == *attempt && s.live().is_some()));

@@ -317,7 +317,13 @@ async fn it_sees_the_newest_beside_itself_and_cancels_none_but_its_own() {
     // Without something to do it would not be taken.
     world.judge(&newer).await;
     let Taken::Mine(held) = Held::take(&world.ports, &newer).await.unwrap() else { panic!("it is free") };
-    let scope = crate::execution::scope::StageScope::gather(&held.meta.execution, &held.plan, 0, &held.stages, world.blobs.as_ref());
+    let scope = crate::execution::scope::StageScope::gather(
+        &held.meta.execution,
+        &held.plan,
+        0,
+        &held.stages,
+        (held.ports.table.as_ref(), world.blobs.as_ref()),
+    );
     let children = crate::execution::children::Children::of(&held, 0, 1, Arc::new(scope.await.unwrap()));
     let newest = async |statuses: &[&str]| {
         let statuses: Vec<String> = statuses.iter().map(|status| (*status).to_owned()).collect();

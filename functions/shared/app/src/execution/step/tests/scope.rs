@@ -124,6 +124,26 @@ async fn functions_look_at_the_stages_of_the_execution() {
     assert_eq!(seen, json!(["SUCCEEDED", true, "1", "2", "NOT_STARTED", false, "wait"]));
 }
 
+// Rule 2.9: Pipelines of the own application are found by name, and no other's
+#[tokio::test]
+async fn pipelines_are_found_by_name_within_the_application() {
+    let world = world(naming);
+    let see = json!(["${#pipelineId('deployTESTING')}", "${#pipelineIdInApplication('deployTesting', 'FlaskApp')}"]);
+    let id = world.prepare(json!([stage("1", &[], see)])).await.unwrap().execution;
+    world.settle().await;
+    let pipeline = world.detail(&id).await.pipeline;
+    assert_eq!(world.settings(0)["see"], json!([pipeline, pipeline]));
+
+    for text in ["${#pipelineId('other')}", "${#pipelineIdInApplication('deployTesting', 'other')}", "${#applicationMetadata('flaskapp')}"]
+    {
+        let world = super::world(naming);
+        let id = world.prepare(json!([stage("1", &[], json!(text))])).await.unwrap().execution;
+        world.settle().await;
+        let detail = world.detail(&id).await;
+        assert!(detail.stages[0].reason.as_ref().unwrap().is(ReasonCode::ExpressionFailed), "{text}: {detail:?}");
+    }
+}
+
 // Rule 2.9: A stage's name may hold expressions, and is shown as they came out
 #[tokio::test]
 async fn a_name_is_shown_as_it_came_out() {
