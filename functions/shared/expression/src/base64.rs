@@ -36,3 +36,20 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     }
     Some(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        for text in ["", "a", "ab", "abc", "abcd", "ü😀"] {
+            assert_eq!(decode(&encode(text.as_bytes())).as_deref(), Some(text.as_bytes()), "{text}");
+        }
+        assert_eq!(encode(b"hi"), "aGk=");
+        assert_eq!(decode("aGk").as_deref(), Some(&b"hi"[..]));
+        for bad in ["a", "aGk==", "a*k=", "aGk=x", "====", "aGkx="] {
+            assert_eq!(decode(bad), None, "{bad}");
+        }
+    }
+}

@@ -50,8 +50,8 @@ pub fn resolve(document: &Value, scope: &dyn Scope) -> Result<Value, Vec<Located
 
 /// The same with a host to ask.
 pub fn resolve_with(document: &Value, scope: &dyn Scope, host: &dyn Host) -> Result<Value, Vec<Located>> {
-    let mut walk = Walk { scope, host, pointer: String::new(), errors: Vec::new() };
-    let value = walk.value(document, 0);
+    let mut walk = Walk { scope, host, path: Vec::new(), errors: Vec::new() };
+    let value = walk.value(document);
     if walk.errors.is_empty() { Ok(value) } else { Err(walk.errors) }
 }
 
@@ -64,57 +64,74 @@ pub fn has_expression(text: &str) -> bool {
 struct Walk<'w> {
     scope: &'w dyn Scope,
     host: &'w dyn Host,
-    pointer: String,
+    path: Vec<Token<'w>>,
     errors: Vec<Located>,
 }
 
-impl Walk<'_> {
-    fn value(&mut self, value: &Value, depth: usize) -> Value {
-        if depth > DEPTH_MAX {
-            let error = Error::at(Span::default(), "too-deep", format!("nested deeper than {DEPTH_MAX}"));
-            self.errors.push(Located { pointer: self.pointer.clone(), error });
+/// A step of a pointer, which is only spelled when there is something to say.
+enum Token<'w> {
+    Key(&'w str),
+    Index(usize),
+}
+
+impl<'w> Walk<'w> {
+    fn wrong(&mut self, error: Error) {
+        let mut pointer = String::new();
+        for token in &self.path {
+            pointer.push('/');
+            match token {
+                Token::Key(key) => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
+                Token::Index(index) => pointer.push_str(&index.to_string()),
+            }
+        }
+        self.errors.push(Located { pointer, error });
+    }
+
+    fn value(&mut self, value: &'w Value) -> Value {
+        if self.path.len() > DEPTH_MAX {
+            self.wrong(Error::at(Span::default(), "too-deep", format!("nested deeper than {DEPTH_MAX}")));
             return Value::Null;
         }
         match value {
-            Value::String(text) => self.text(text),
+            Value::String(text) if has_expression(text) => self.text(text),
             Value::Array(items) => {
-                let below = items.iter().enumerate();
-                Value::Array(below.map(|(index, item)| self.within(&index.to_string(), |walk| walk.value(item, depth + 1))).collect())
+                let mut out = Vec::with_capacity(items.len());
+                for (index, item) in items.iter().enumerate() {
+                    self.path.push(Token::Index(index));
+                    out.push(self.value(item));
+                    self.path.pop();
+                }
+                Value::Array(out)
             }
-            Value::Object(map) => Value::Object(self.object(map, depth)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+            Value::Object(map) => Value::Object(self.object(map)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
         }
-    }
-
-    fn within<T>(&mut self, token: &str, then: impl FnOnce(&mut Self) -> T) -> T {
-        let length = self.pointer.len();
-        self.pointer.push('/');
-        self.pointer.push_str(&token.replace('~', "~0").replace('/', "~1"));
-        let out = then(self);
-        self.pointer.truncate(length);
-        out
     }
 
     fn text(&mut self, text: &str) -> Value {
         evaluate_with(text, self.scope, self.host).unwrap_or_else(|error| {
-            self.errors.push(Located { pointer: self.pointer.clone(), error });
+            self.wrong(error);
             Value::Null
         })
     }
 
-    fn object(&mut self, map: &Map<String, Value>, depth: usize) -> Map<String, Value> {
+    fn object(&mut self, map: &'w Map<String, Value>) -> Map<String, Value> {
         let mut out = Map::with_capacity(map.len());
         for (key, item) in map {
-            self.within(key, |walk| {
-                let name = match walk.text(key) {
-                    Value::String(name) => name,
-                    Value::Null => key.clone(),
-                    other => other.to_string(),
-                };
-                let value = walk.value(item, depth + 1);
-                out.insert(name, value);
-            });
+            self.path.push(Token::Key(key));
+            let name = if has_expression(key) { self.key(key) } else { key.clone() };
+            let value = self.value(item);
+            self.path.pop();
+            out.insert(name, value);
         }
         out
+    }
+
+    fn key(&mut self, key: &str) -> String {
+        match self.text(key) {
+            Value::String(name) => name,
+            Value::Null => key.to_owned(),
+            other => other.to_string(),
+        }
     }
 }

@@ -5,7 +5,7 @@ mod path;
 pub(crate) use path::bare as is_bare;
 
 use crate::ast::{Arithmetic, Comparison, Kind, Node};
-use crate::error::{Fallible, fault};
+use crate::error::{Fallible, Fault, fault};
 use crate::machine::Machine;
 use crate::value::{Pairs, Text, Type, Val, put};
 use crate::{compare, convert, functions, methods, number, regexes, types};
@@ -120,12 +120,29 @@ fn plus(value: Val<'_>) -> Fallible<Val<'_>> {
 }
 
 fn chain<'a>(first: &'a Node, rest: &'a [(Arithmetic, Node)], sight: &Sight<'a>, machine: &Machine<'a>) -> Fallible<Val<'a>> {
-    let mut value = evaluate(first, sight, machine)?;
+    let (mut value, mut missed) = operand(first, sight, machine)?;
     for (operator, node) in rest {
-        let right = evaluate(node, sight, machine)?;
+        let (right, missed_too) = operand(node, sight, machine)?;
+        // A name that is not there never becomes part of a text: `web:null` helps nobody.
+        let text = matches!(value, Val::Text(_)) || matches!(right, Val::Text(_));
+        if let Some(missed) = missed.take().or(missed_too).filter(|_| *operator == Arithmetic::Add && text) {
+            return Err(missed);
+        }
         value = number::operate(*operator, &value, &right, machine)?;
     }
     Ok(value)
+}
+
+/// The value, and when it is null for want of a name, that.
+fn operand<'a>(node: &'a Node, sight: &Sight<'a>, machine: &Machine<'a>) -> Fallible<(Val<'a>, Option<Fault>)> {
+    let before = machine.take_missed();
+    let value = evaluate(node, sight, machine)?;
+    let missed = machine.missed();
+    if let Some(before) = before {
+        machine.put_missed(before);
+    }
+    let missed = missed.filter(|_| value.is_null());
+    Ok((value, missed))
 }
 
 fn comparison<'a>(operator: Comparison, left: &'a Node, right: &'a Node, sight: &Sight<'a>, machine: &Machine<'a>) -> Fallible<Val<'a>> {

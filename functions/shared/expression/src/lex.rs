@@ -126,3 +126,23 @@ fn number(text: &str) -> (Token<'_>, usize) {
         _ => (Token::Int(part(0, end)), end),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_stand_where_they_are() {
+        let read = |text| read(text, 10).map(|all| all.into_iter().map(|one| (one.token, one.start, one.end)).collect::<Vec<_>>());
+        assert_eq!(
+            read("a ?. 'b''c'").ok(),
+            Some(vec![(Token::Word("a"), 10, 11), (Token::Sign("?."), 12, 14), (Token::Quoted("'b''c'"), 15, 21),])
+        );
+        assert_eq!(read("1.5e3f").ok(), Some(vec![(Token::Float("1.5e3"), 10, 16)]));
+        assert_eq!(read("3.x").ok(), Some(vec![(Token::Int("3"), 10, 11), (Token::Sign("."), 11, 12), (Token::Word("x"), 12, 13)]));
+        assert_eq!(read("0xFFL").ok(), Some(vec![(Token::HexLong("FF"), 10, 15)]));
+        for bad in ["'a", "\"a\"\"", "a | b", "é", "\\"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -63,6 +63,14 @@ impl<'a> Machine<'a> {
         fault.suggest(near)
     }
 
+    pub(crate) fn take_missed(&self) -> Option<Fault> {
+        self.missed.borrow_mut().take()
+    }
+
+    pub(crate) fn put_missed(&self, missed: Fault) {
+        *self.missed.borrow_mut() = Some(missed);
+    }
+
     pub(crate) fn forget(&self) {
         *self.missed.borrow_mut() = None;
     }

@@ -41,3 +41,17 @@ fn mixed(state: [u32; 4], block: &[u8]) -> [u32; 4] {
     let [x, y, z, w] = state;
     [x.wrapping_add(a), y.wrapping_add(b), z.wrapping_add(c), w.wrapping_add(d)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digests_are_those_of_the_standard() {
+        let hex = |text: &str| digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(hex(""), "d41d8cd98f00b204e9800998ecf8427e");
+        assert_eq!(hex("abc"), "900150983cd24fb0d6963f7d28e17f72");
+        let long = "12345678901234567890123456789012345678901234567890123456789012345678901234567890";
+        assert_eq!(hex(long), "57edf4a22be3c955ac49da2e2107b67a");
+    }
+}

@@ -116,7 +116,7 @@ impl<'t> Parser<'t> {
 
     pub(crate) fn expression(&mut self) -> Fallible<Node> {
         self.deeper(|p| {
-            let first = p.or()?;
+            let first = if p.sign() == Some("?:") { p.nothing() } else { p.or()? };
             match p.sign() {
                 Some("?") => {
                     p.at += 1;
@@ -127,13 +127,20 @@ impl<'t> Parser<'t> {
                 }
                 Some("?:") => {
                     p.at += 1;
-                    let other = p.expression()?;
+                    let ends = p.peek().is_none_or(|next| matches!(next.token, Token::Sign(")" | "]" | "}" | "," | ":")));
+                    let other = if ends { p.nothing() } else { p.expression()? };
                     Ok(Node { span: first.span.to(other.span), kind: Kind::Elvis(Box::new([first, other])) })
                 }
                 Some("=") => Err(p.peek().map_or_else(|| fault("syntax", "`=`"), |lexeme| p.unexpected(lexeme))),
                 _ => Ok(first),
             }
         })
+    }
+
+    /// Null, where Spring lets an operand of `?:` be left out.
+    fn nothing(&self) -> Node {
+        let at = self.here().start;
+        Node { span: Span { start: at, end: at }, kind: Kind::Null }
     }
 
     fn or(&mut self) -> Fallible<Node> {

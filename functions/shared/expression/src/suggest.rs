@@ -30,3 +30,18 @@ fn distance(a: &str, b: &str) -> usize {
     }
     last.last().copied().unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_near_enough() {
+        let near = |name| nearest(name, ["version", "region", "replicas"].into_iter());
+        assert_eq!(near("verison").as_deref(), Some("version"));
+        assert_eq!(near("Version").as_deref(), Some("version"));
+        assert_eq!(near("replica").as_deref(), Some("replicas"));
+        assert_eq!(near("zone"), None);
+        assert_eq!(nearest("a", ["b"].into_iter()), None);
+    }
+}

@@ -228,3 +228,22 @@ pub(crate) fn months_between(a: i128, b: i128) -> i64 {
     };
     i64::try_from((packed(b) - packed(a)) / (32 * DAY_NS)).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_and_dates_are_the_same() {
+        for days in [-719_162, -1, 0, 59, 60, 11_016, 19_782, 2_932_896] {
+            let (year, month, day) = civil(days);
+            assert_eq!(date(year, month, day).ok(), Some(days), "{days}");
+        }
+        assert_eq!(civil(19_782), (2024, 2, 29));
+        assert_eq!(Weekday::of(19_782), Weekday::Thursday);
+        assert!(date(2023, 2, 29).is_err() && date(0, 1, 1).is_err() && date(2023, 13, 1).is_err() && date(10_000, 1, 1).is_err());
+        assert_eq!(plus_months(19_782, 12).ok().map(civil), Some((2025, 2, 28)));
+        assert!(plus_months(0, i64::MAX).is_err() && checked(i128::MAX).is_err());
+        assert_eq!(months_between(0, i128::from(days_of(1970, 3, 1)) * DAY_NS), 2);
+    }
+}

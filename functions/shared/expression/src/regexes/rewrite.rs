@@ -432,3 +432,52 @@ impl Writer<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_rewritten() {
+        for (java, ours) in [
+            ("a.b", r"a[^\n\r\x{85}\x{2028}\x{2029}]b"),
+            (r"\d+", "[0-9]+"),
+            (r"[\d_-]", r"[0-9\_\-]"),
+            (r"[^a-c&&[b]]", "[^a-c&&[b]]"),
+            (r"\Qa.b\E", r"a\.b"),
+            (r"(?<n>x)(?i)y", "(?P<n>x)(?i)y"),
+            (r"\p{Alpha}\u0041", "[A-Za-z]A"),
+            ("^a$", r"\Aa\z"),
+            ("(?m)^a$", "(?m:^)a(?m:$)"),
+        ] {
+            assert_eq!(rewrite(java).ok().as_deref(), Some(ours), "{java}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_refused_by_name() {
+        for java in [
+            "(?=a)",
+            "(?!a)",
+            "(?<=a)",
+            "(?<!a)",
+            "(?>a)",
+            "a*+",
+            "a++",
+            "a?+",
+            "a{2}+",
+            r"(a)\1",
+            r"\k<a>",
+            r"\G",
+            "(?U)a",
+            r"\p{InGreek}",
+        ] {
+            let span = crate::error::Span::default();
+            assert_eq!(rewrite(java).map_err(|fault| fault.into_error(span).reason), Err("refused-regex"), "{java}");
+        }
+        for java in ["(", ")", "[a", r"a\", "a**", "{", "a{x}", r"\p{Alpha", "(?q)", r"\y"] {
+            let span = crate::error::Span::default();
+            assert_eq!(rewrite(java).map_err(|fault| fault.into_error(span).reason), Err("bad-regex"), "{java}");
+        }
+    }
+}

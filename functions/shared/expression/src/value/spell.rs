@@ -165,3 +165,33 @@ fn plain(digits: &str, exponent: i32) -> String {
     let (before, after) = padded.split_at_checked(whole).unwrap_or((&padded, ""));
     format!("{before}.{}", if after.is_empty() { "0" } else { after })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn real_numbers_are_spelled_as_java_does() {
+        for (n, text) in [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (0.001, "0.001"),
+            (0.000_999, "9.99E-4"),
+            (9_999_999.0, "9999999.0"),
+            (1e7, "1.0E7"),
+            (123_456_789.5, "1.234567895E8"),
+            (1e-7, "1.0E-7"),
+            (1.5e20, "1.5E20"),
+            (1_152_921_504_606_846_976.0, "1.15292150460684698E18"),
+            (f64::MAX, "1.7976931348623157E308"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Infinity"),
+        ] {
+            assert_eq!(double(n), text);
+        }
+        assert_eq!(float(1.1), "1.1");
+        assert_eq!(float(2_147_483_648.0), "2.14748365E9");
+        assert_eq!(uuid(1), "00000000-0000-0000-0000-000000000001");
+    }
+}
