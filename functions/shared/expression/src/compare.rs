@@ -150,6 +150,11 @@ fn incomparable(left: &Val<'_>, right: &Val<'_>) -> Fault {
 
 /// `String.compareTo`: the difference of the first halves that differ, or of the lengths.
 pub(crate) fn texts(a: &str, b: &str) -> i32 {
+    let mut same = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
+    while !a.is_char_boundary(same) || !b.is_char_boundary(same) {
+        same -= 1;
+    }
+    let (a, b) = (a.get(same..).unwrap_or_default(), b.get(same..).unwrap_or_default());
     let differ = a.encode_utf16().zip(b.encode_utf16()).find(|(x, y)| x != y);
     match differ {
         Some((x, y)) => i32::from(x) - i32::from(y),

@@ -102,7 +102,8 @@ fn all<'a>(nodes: &'a [Node], sight: &Sight<'a>, machine: &Machine<'a>) -> Falli
 }
 
 fn boolean<'a>(node: &'a Node, sight: &Sight<'a>, machine: &Machine<'a>) -> Fallible<bool> {
-    convert::boolean(&evaluate(node, sight, machine)?).map_err(|fault| fault.at(node.span))
+    let value = evaluate(node, sight, machine)?;
+    machine.reads(&value).and_then(|()| convert::boolean(&value)).map_err(|fault| fault.at(node.span))
 }
 
 /// `&&` stops at the first false one, `||` at the first true one.
@@ -147,6 +148,8 @@ fn operand<'a>(node: &'a Node, sight: &Sight<'a>, machine: &Machine<'a>) -> Fall
 
 fn comparison<'a>(operator: Comparison, left: &'a Node, right: &'a Node, sight: &Sight<'a>, machine: &Machine<'a>) -> Fallible<Val<'a>> {
     let (left, right) = (evaluate(left, sight, machine)?, evaluate(right, sight, machine)?);
+    machine.reads(&left)?;
+    machine.reads(&right)?;
     Ok(Val::Bool(match operator {
         Comparison::Equal => compare::same(&left, &right, machine)?,
         Comparison::NotEqual => !compare::same(&left, &right, machine)?,

@@ -63,6 +63,7 @@ pub(crate) fn call<'a>(name: &str, mut arguments: Vec<Val<'a>>, machine: &Machin
         let message = format!("`#{name}` takes {}, not {} arguments", signature(function.takes), arguments.len());
         return Err(fault("wrong-arguments", message));
     }
+    arguments.iter().try_for_each(|argument| machine.reads(argument))?;
     let mut fitted = Vec::with_capacity(arguments.len());
     for (index, argument) in arguments.into_iter().enumerate() {
         let p = function.takes.get(index).copied().filter(|p| !matches!(p, P::Rest | P::RestChars)).unwrap_or(if rest {

@@ -24,7 +24,7 @@ pub const REGEX_CHARS_MAX: usize = 1_000;
 /// Largest compiled regular expression, in bytes.
 pub const REGEX_BYTES_MAX: usize = 100_000;
 /// Most work of all regular expressions of one evaluation: bytes of text times characters of pattern.
-pub const REGEX_WORK_MAX: usize = 2_000_000;
+pub const REGEX_WORK_MAX: usize = 1_000_000;
 
 /// What is left of the bounds.
 #[derive(Debug)]

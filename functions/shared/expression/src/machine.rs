@@ -9,6 +9,9 @@ use crate::value::{Pairs, Val};
 use std::borrow::Cow;
 use std::cell::RefCell;
 
+/// Bytes of a text that are read in one step.
+const READ_BYTES: usize = 64;
+
 pub(crate) struct Machine<'a> {
     pub(crate) scope: &'a dyn Scope,
     pub(crate) host: &'a dyn Host,
@@ -22,6 +25,14 @@ pub(crate) struct Machine<'a> {
 impl<'a> Machine<'a> {
     pub(crate) fn new(scope: &'a dyn Scope, host: &'a dyn Host) -> Self {
         Self { scope, host, meter: Meter::default(), roots: RefCell::default(), missed: RefCell::default() }
+    }
+
+    /// Counts a text that is read from end to end.
+    pub(crate) fn reads(&self, value: &Val<'_>) -> Fallible<()> {
+        match value {
+            Val::Text(text) => self.meter.steps(text.as_str().len() / READ_BYTES),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn names(&self) -> Vec<String> {

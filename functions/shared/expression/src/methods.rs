@@ -208,6 +208,7 @@ pub(crate) fn call<'a>(this: Val<'a>, name: &str, arguments: Vec<Val<'a>>, slot:
     }
     let method = choose(&same, &arguments).ok_or_else(|| wrong(name, &arguments, &same))?;
     let method = method?;
+    machine.reads(&this)?;
     let arguments = fit(method, arguments, machine)?;
     (method.body)(&Call { machine, this, arguments, slot })
 }
@@ -413,6 +414,7 @@ fn spread<'a>(takes: &[P], mut arguments: Vec<Val<'a>>) -> Vec<Val<'a>> {
 
 /// Makes the arguments what the method takes.
 fn fit<'a>(method: &Method, arguments: Vec<Val<'a>>, machine: &Machine<'a>) -> Fallible<Vec<Val<'a>>> {
+    arguments.iter().try_for_each(|argument| machine.reads(argument))?;
     let arguments = spread(method.takes, arguments);
     let fitted = arguments.into_iter().enumerate().map(|(index, argument)| match method.takes.get(index) {
         Some(p) => converted(*p, argument, machine),

@@ -14,7 +14,7 @@ use std::rc::Rc;
 /// What compiling costs at least, in the units of [`REGEX_WORK_MAX`].
 const COMPILE_WORK: usize = 20_000;
 /// A search that can look far ahead is counted with this part of the rest of the text.
-const AHEAD_PART: usize = 4;
+const AHEAD_PART: usize = 2;
 
 fn compile(pattern: &str, anchored: bool) -> Fallible<Regex> {
     let mut rewritten = rewrite::rewrite(pattern)?;
@@ -88,9 +88,21 @@ fn refuse_last_line(text: &str, pattern: &str) -> Fallible<()> {
     Ok(())
 }
 
+/// True when a search may read on long after where its match ends: something follows what repeats without end.
+fn looks_far(pattern: &str) -> bool {
+    let body = pattern.trim_end_matches([')', '?']);
+    body.find(['*', '+', ',']).is_some_and(|at| at + 1 < body.len())
+}
+
 /// Where matches are, as Java finds them: an empty one directly after another one counts.
-fn each(regex: &Regex, text: &str, machine: &Machine<'_>, mut then: impl FnMut(std::ops::Range<usize>) -> Fallible<bool>) -> Fallible<()> {
-    let far = regex.as_str().contains(['*', '+', ',']);
+fn each(
+    pattern: &str,
+    regex: &Regex,
+    text: &str,
+    machine: &Machine<'_>,
+    mut then: impl FnMut(std::ops::Range<usize>) -> Fallible<bool>,
+) -> Fallible<()> {
+    let far = looks_far(pattern);
     let mut at = 0;
     while at <= text.len() {
         machine.meter.steps(2)?;
@@ -117,7 +129,7 @@ pub(crate) fn replace(text: &str, pattern: &str, by: Option<&str>, all: bool, sl
     with(pattern, text, false, slot, machine, |regex| {
         let mut out = String::new();
         let mut done = 0;
-        each(regex, text, machine, |whole| {
+        each(pattern, regex, text, machine, |whole| {
             let by = by.ok_or_else(|| fault("null", "the replacement is null"))?;
             let before = out.len();
             out.push_str(text.get(done..whole.start).unwrap_or_default());
@@ -190,7 +202,7 @@ pub(crate) fn split<'a>(text: &str, pattern: &str, limit: i32, slot: &Slot, mach
     let mut parts: Vec<&str> = Vec::new();
     let mut done = 0;
     with(pattern, text, false, slot, machine, |regex| {
-        each(regex, text, machine, |range| {
+        each(pattern, regex, text, machine, |range| {
             if most > 0 && parts.len() + 1 >= most {
                 return Ok(false);
             }

@@ -80,7 +80,7 @@ fn property<'a>(value: &Val<'a>, name: &str, owner: &str, span: Span, machine: &
             Err(fault("refused-reflection", "`class` is refused: an expression does not look at types"))
         }
         Val::Type(of) if constant(*of, name).is_some() => constant(*of, name).ok_or_else(|| fault("unknown-key", "")),
-        value => match methods::property(value, name, machine)? {
+        value => match machine.reads(value).and_then(|()| methods::property(value, name, machine))? {
             Some(found) => Ok(found),
             None => Err(fault("not-an-object", format!("`{name}` is asked of {}, which has no such property", value.kind()))),
         },
@@ -109,6 +109,8 @@ fn index<'a>(value: Val<'a>, node: &'a Node, owner: &str, span: Span, sight: &Si
         // An index is evaluated against the root, wherever it stands.
         _ => evaluate(node, &sight.with(Val::Map(Pairs::Root)), machine)?,
     };
+    machine.reads(&at)?;
+    machine.reads(&value)?;
     if at.is_null() {
         return Err(nothing(machine, "the index is null".to_owned()));
     }

@@ -12,14 +12,8 @@ fn made<'a>(c: &Call<'_, 'a>, text: &str) -> Fallible<Val<'a>> {
     Ok(Val::text(text))
 }
 
-/// Reads through the text once.
-fn read(c: &Call<'_, '_>) -> Fallible<()> {
-    c.machine.meter.steps(c.this_text().len() / 256)
-}
-
 /// The text of `CharSequence` arguments.
 fn find<'a>(c: &Call<'_, 'a>, needle: &str, from: i32) -> Fallible<Val<'a>> {
-    read(c)?;
     let text = c.this_text();
     let start = unicode::clamped(text, from);
     let found = text.get(start..).and_then(|rest| rest.find(needle));
@@ -27,7 +21,6 @@ fn find<'a>(c: &Call<'_, 'a>, needle: &str, from: i32) -> Fallible<Val<'a>> {
 }
 
 fn find_last<'a>(c: &Call<'_, 'a>, needle: &str, from: i32) -> Fallible<Val<'a>> {
-    read(c)?;
     let text = c.this_text();
     if from < 0 {
         return Ok(Val::Int(-1));
@@ -54,7 +47,6 @@ pub(crate) const TEXT: &[Method] = &[
     row("length", &[], "How many characters it has", "'abc'.length() → 3", |c| Ok(count(unicode::length(c.this_text())))),
     row("isEmpty", &[], "True when it has no character", "''.isEmpty() → true", |c| Ok(Val::Bool(c.this_text().is_empty()))),
     row("isBlank", &[], "True when it has nothing but white space", "' '.isBlank() → true", |c| {
-        read(c)?;
         Ok(Val::Bool(c.this_text().chars().all(unicode::is_white)))
     }),
     row("toUpperCase", &[], "In capitals", "'abc'.toUpperCase() → \"ABC\"", |c| made(c, &c.this_text().to_uppercase())),
@@ -104,7 +96,6 @@ pub(crate) const TEXT: &[Method] = &[
         find_last(c, &letter(c)?, c.int(1)?)
     }),
     row("contains", &[P::Chars], "True when another text is in it", "'abc'.contains('b') → true", |c| {
-        read(c)?;
         Ok(Val::Bool(c.this_text().contains(c.text(0)?)))
     }),
     row("startsWith", &[P::Text], "True when it begins with another text", "'abc'.startsWith('ab') → true", |c| {
@@ -120,16 +111,13 @@ pub(crate) const TEXT: &[Method] = &[
         Ok(Val::Bool(c.this_text().ends_with(c.text(0)?)))
     }),
     row("equalsIgnoreCase", &[P::Text], "True when it differs in capitals at most", "'Yes'.equalsIgnoreCase('YES') → true", |c| {
-        read(c)?;
         let Val::Text(other) = c.argument(0) else { return Ok(Val::Bool(false)) };
         Ok(Val::Bool(folded(c.this_text()) == folded(other.as_str())))
     }),
     row("compareTo", &[P::Text], "Less than zero when it comes before another text", "'a'.compareTo('b') → -1", |c| {
-        read(c)?;
         Ok(Val::Int(compare::texts(c.this_text(), c.text(0)?)))
     }),
     row("compareToIgnoreCase", &[P::Text], "The same without regard to capitals", "'A'.compareToIgnoreCase('b') → -1", |c| {
-        read(c)?;
         Ok(Val::Int(compare::texts(&folded(c.this_text()), &folded(c.text(0)?))))
     }),
     row("contentEquals", &[P::Chars], "True when the characters are the same", "'a'.contentEquals('a') → true", |c| {

@@ -374,23 +374,34 @@ impl Writer<'_> {
                 }
                 '[' => self.class()?,
                 '&' if self.rest.next_if_eq(&'&').is_some() => self.out.push_str("&&"),
-                '\\' => self.class_escape()?,
-                '-' if self.range() => self.out.push('-'),
+                '\\' => {
+                    if let Some(c) = self.class_escape()? {
+                        self.range(c)?;
+                    }
+                }
                 c if self.comments && c.is_ascii_whitespace() => {}
-                c => self.literal_in_class(c),
+                c => self.range(c)?,
             }
             first = false;
         }
     }
 
-    /// A `-` between two characters is a range, and one at an edge a character.
-    fn range(&mut self) -> bool {
-        let opens = self.out.ends_with(['[', '^']) && !self.out.ends_with(r"\[") && !self.out.ends_with(r"\^");
-        let closes = matches!(self.rest.peek(), Some(']' | '['));
-        if opens || closes || self.out.ends_with(']') {
-            self.out.push('\\');
+    /// A character of a class, or the range that begins with it; a `-` at an edge is a character.
+    fn range(&mut self, from: char) -> Fallible<()> {
+        self.literal_in_class(from);
+        let mut ahead = self.rest.clone();
+        if ahead.next() != Some('-') || matches!(ahead.peek(), None | Some(']' | '[')) {
+            return Ok(());
         }
-        true
+        self.rest.next();
+        let to = match self.rest.next() {
+            Some('\\') => self.rest.next().map(|c| self.character(c)).transpose()?,
+            other => other,
+        };
+        let to = to.filter(|to| *to >= from).ok_or_else(|| bad("a range ends before it begins"))?;
+        self.out.push('-');
+        self.literal_in_class(to);
+        Ok(())
     }
 
     fn literal_in_class(&mut self, c: char) {
@@ -400,7 +411,8 @@ impl Writer<'_> {
         self.out.push(c);
     }
 
-    fn class_escape(&mut self) -> Fallible<()> {
+    /// A class within a class is written; a character is given back.
+    fn class_escape(&mut self) -> Fallible<Option<char>> {
         let c = self.rest.next().ok_or_else(|| bad("it ends with `\\`"))?;
         match c {
             'd' => self.say(DIGIT),
@@ -424,12 +436,9 @@ impl Writer<'_> {
                 }
                 Ok(())
             }
-            c => {
-                let c = self.character(c)?;
-                self.literal_in_class(c);
-                Ok(())
-            }
-        }
+            c => return self.character(c).map(Some),
+        }?;
+        Ok(None)
     }
 }
 
@@ -443,6 +452,9 @@ mod tests {
             ("a.b", r"a[^\n\r\x{85}\x{2028}\x{2029}]b"),
             (r"\d+", "[0-9]+"),
             (r"[\d_-]", r"[0-9\_\-]"),
+            (r"[-a-c\-\.]", r"[\-a-c\-\.]"),
+            ("[+--x]", r"[\+-\-x]"),
+            ("[a-[bc]]", r"[a\-[bc]]"),
             (r"[^a-c&&[b]]", "[^a-c&&[b]]"),
             (r"\Qa.b\E", r"a\.b"),
             (r"(?<n>x)(?i)y", "(?P<n>x)(?i)y"),
@@ -475,7 +487,7 @@ mod tests {
             let span = crate::error::Span::default();
             assert_eq!(rewrite(java).map_err(|fault| fault.into_error(span).reason), Err("refused-regex"), "{java}");
         }
-        for java in ["(", ")", "[a", r"a\", "a**", "{", "a{x}", r"\p{Alpha", "(?q)", r"\y"] {
+        for java in ["(", ")", "[a", r"a\", "a**", "{", "a{x}", r"\p{Alpha", "[a--z]", "[c-a]", r"[a-\d]", "(?q)", r"\y"] {
             let span = crate::error::Span::default();
             assert_eq!(rewrite(java).map_err(|fault| fault.into_error(span).reason), Err("bad-regex"), "{java}");
         }
