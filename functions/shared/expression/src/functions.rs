@@ -43,6 +43,11 @@ pub(crate) fn exists(name: &str, machine: &Machine<'_>) -> bool {
     all().any(|function| function.name == name) || machine.host.functions().contains(&name)
 }
 
+/// True for those that look at the execution: Spinnaker finds them by their text, `#name(` without a blank.
+pub(crate) fn is_aware(name: &str) -> bool {
+    all().any(|function| function.execution && function.name == name)
+}
+
 /// Calls a function.
 pub(crate) fn call<'a>(name: &str, mut arguments: Vec<Val<'a>>, machine: &Machine<'a>) -> Fallible<Val<'a>> {
     if machine.host.functions().contains(&name) {

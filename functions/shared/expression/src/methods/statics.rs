@@ -81,7 +81,11 @@ pub(crate) const TEXT: &[Method] = &[
         &[P::Text, P::Rest],
         "A text with arguments in its `%s`, `%d`, `%05d`, `%.2f`",
         "T(String).format('%s-%05d', 'v', 42) → \"v-00042\"",
-        |c| printf::format(c.text(0)?, c.arguments.get(1..).unwrap_or_default(), c.machine).map(Val::text),
+        |c| {
+            // Before the pattern there may be a locale, of which there is only null.
+            let first = usize::from(c.argument(0).is_null() && c.arguments.len() > 2);
+            printf::format(c.text(first)?, c.arguments.get(first + 1..).unwrap_or_default(), c.machine).map(Val::text)
+        },
     ),
     row("join", &[P::Chars, P::Iterable], "The texts of a list with a text between", "T(String).join('-', {'a', 'b'}) → \"a-b\"", |c| {
         text::joined(&convert::items(&c.argument(1))?, c.text(0)?, c)

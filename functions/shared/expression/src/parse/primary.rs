@@ -3,6 +3,7 @@
 use super::{Parser, operator, span};
 use crate::ast::{Kind, Node, Slot, Step, StepKind, Which};
 use crate::error::{Fallible, Fault, Span, fault};
+use crate::functions;
 use crate::lex::{Lexeme, Token};
 
 impl<'t> Parser<'t> {
@@ -163,6 +164,10 @@ impl<'t> Parser<'t> {
         }
         let end = self.here();
         self.at += 1;
+        let blank = begin.end != end.start || end.end != self.here().start;
+        if blank && self.sign() == Some("(") && functions::is_aware(name) {
+            return Err(fault("syntax", format!("`#{name}(` is written without blanks")).at(begin.to(end)));
+        }
         if self.sign() != Some("(") {
             return Ok(Node { span: begin.to(end), kind: Kind::Variable(name.into()) });
         }
