@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, SendMessageBatchRequestEntry};
 use std::error::Error;
 use std::fmt::Display;
@@ -91,6 +91,21 @@ fn may_pass<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
     }
 }
 
+/// What went wrong, in words.
+fn words<E: ProvideErrorMetadata + Error + 'static, R: std::fmt::Debug>(error: &SdkError<E, R>) -> String {
+    if let SdkError::ServiceError(answer) = error {
+        let (code, message) = (answer.err().code(), answer.err().message());
+        return format!("{}: {}", code.unwrap_or("no code"), message.unwrap_or("no message"));
+    }
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(one) = source {
+        text = format!("{text}: {one}");
+        source = one.source();
+    }
+    text
+}
+
 impl Sqs {
     /// The queue at an address, by an AWS configuration. Asks for nothing yet.
     #[must_use]
@@ -116,7 +131,7 @@ impl Sqs {
             };
             calls += 1;
             if calls >= CALLS_MAX || !may_pass(&error) {
-                return Err(SqsError { url: self.options.url.clone(), message: DisplayErrorContext(&error).to_string() });
+                return Err(SqsError { url: self.options.url.clone(), message: words(&error) });
             }
             let longest = PAUSE_MS << calls;
             let pause = longest / 2 + self.options.entropy.number() % (longest / 2 + 1);

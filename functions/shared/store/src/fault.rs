@@ -2,7 +2,7 @@
 //! what to do and hold no secret.
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error;
 
 /// Why a call did not do what it should.
@@ -54,7 +54,7 @@ where
 {
     match error {
         SdkError::ServiceError(answer) => answered(answer.err().code(), answer.err().message(), answer.raw().status().as_u16(), place),
-        SdkError::ConstructionFailure(_) => Fault::Fixed(format!("{place} cannot be asked: {}", DisplayErrorContext(error))),
+        SdkError::ConstructionFailure(_) => Fault::Fixed(format!("{place} cannot be asked: {}", chain(error))),
         SdkError::TimeoutError(_) => Fault::Open(format!("{place} did not answer in time")),
         SdkError::DispatchFailure(failure) => {
             dispatch(failure.as_connector_error().map(|error| error as &(dyn Error + 'static)), error, place)
@@ -62,8 +62,23 @@ where
         SdkError::ResponseError(answer) => {
             Fault::Open(format!("{place} gave an answer that cannot be read (status {})", answer.raw().status().as_u16()))
         }
-        other => Fault::Open(format!("{place}: {}", DisplayErrorContext(other))),
+        other => Fault::Open(format!("{place}: {}", chain(other))),
     }
+}
+
+/// An error and what is behind it, in words.
+fn chain(error: &dyn Error) -> String {
+    let mut texts = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(one) = source {
+        let text = one.to_string();
+        // Some say what is behind them themselves.
+        if texts.last().is_none_or(|last| !last.ends_with(&text)) {
+            texts.push(text);
+        }
+        source = one.source();
+    }
+    texts.join(": ")
 }
 
 /// The request did not come through, or its answer did not. Without a connection, surely nothing was done.
@@ -74,7 +89,7 @@ fn dispatch(connector: Option<&(dyn Error + 'static)>, error: &dyn Error, place:
         never_sent |= one.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(hyper_util::client::legacy::Error::is_connect);
         source = one.source();
     }
-    let detail = DisplayErrorContext(error).to_string();
+    let detail = chain(error);
     if detail.contains("redentials") {
         return Fault::Fixed(format!(
             "{place} cannot be asked without credentials: give this process an AWS role, a profile or keys ({detail})"
