@@ -95,6 +95,14 @@ async fn traces_that_the_last_worker_never_saw_go_even_if_it_dies_right_after_th
     assert!(world.nothing_waits().await);
 }
 
+#[tokio::test]
+async fn a_trace_stays_as_long_as_its_step_is_under_way() {
+    let world = world(|call| if call.info.stage_id == "1" { traced_for_ever(call) } else { succeeds() });
+    let id = world.prepare(json!([{"refId": "1", "type": "wait"}, {"refId": "2", "type": "wait"}])).await.unwrap().execution;
+    assert!(advance(&world.ports, &id, &NeverWoken, BUDGET).now_or_never().is_none());
+    assert_eq!((world.detail(&id).await.stages[1].status, world.items(&id, "J#").await), (Status::Succeeded, 1));
+}
+
 /// Looks into the inbox a few times in a row, then never again.
 struct Curious(AtomicU32);
 

@@ -158,6 +158,19 @@ async fn a_worker_that_meets_an_outage_drops_what_is_under_way() {
     assert_eq!((meta.fence.as_str(), meta.lease_until_ms), ("", 0));
 }
 
+#[tokio::test]
+async fn what_comes_in_as_the_lease_is_given_back_is_taken_at_once() {
+    let world = world(judging);
+    let id = world.prepare(judged()).await.unwrap().execution;
+    let (ports, sent) = (world.ports.clone(), id.clone());
+    // The step's start, its outcome; then the lease.
+    world.table.meanwhile(2, async move {
+        inbox::cancel(inbox_of(&ports), &root(), &sent, "", None).await.unwrap();
+    });
+    assert_eq!(world.advance(&id).await, Rest::Ended);
+    assert_eq!(world.status(&id).await, Status::Canceled);
+}
+
 // Rule 2.3: Nothing has to be pushed: what is to be done next follows from the stored execution
 #[tokio::test]
 async fn what_is_near_is_hinted_and_what_is_far_is_left_to_the_tick() {

@@ -123,10 +123,16 @@ fn beside() -> Value {
     json!([{"refId": "1", "type": "wait"}, {"refId": "2", "type": "wait"}])
 }
 
+/// Begins with nothing of the attempt before.
+fn anew(call: &StepCall) -> Answer {
+    assert!(call.checkpoint.is_none(), "{:?}", call.checkpoint);
+    succeeds()
+}
+
 // Rule 2.10: Restart: while RUNNING only where the application allows it
 #[tokio::test]
 async fn while_it_runs_the_application_must_allow_it() {
-    let world = world(|call| if call.info.stage_id == "1" { judging(call) } else { succeeds() });
+    let world = world(|call| if call.info.stage_id == "1" { judging(call) } else { anew(call) });
     let id = world.prepare(beside()).await.unwrap().execution;
     let ports = world.start_ports();
     world.settle().await;

@@ -338,6 +338,7 @@ async fn a_repetition_after_a_failure_begins_with_an_empty_trace() {
     });
     let started = world.prepare(json!([{"refId": "1", "type": "wait"}])).await.unwrap();
     assert!(matches!(world.advance(&started.execution).await, Rest::Until(Some(_))));
+    assert_eq!(world.items(&started.execution, "J#").await, 0, "nobody reads it again");
     world.clock.0.advance(5_000);
     assert_eq!(world.advance(&started.execution).await, Rest::Ended);
     assert_eq!(world.detail(&started.execution).await.status, Status::Succeeded);
