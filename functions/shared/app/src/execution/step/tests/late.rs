@@ -1,7 +1,7 @@
 //! What comes too late, and what is too large.
 
 use super::*;
-use crate::execution::stored::LogEntry;
+use crate::execution::stored::{Kept, LogEntry, StageData};
 use crate::execution::{control, epilogue};
 
 /// An execution about to end, into whose last commit a cancel is sent.
@@ -177,24 +177,29 @@ async fn results_that_are_too_large_fail_the_stage() {
 }
 
 #[tokio::test]
-async fn a_failure_keeps_its_own_reason_when_what_it_leaves_is_too_large() {
-    let world = world(|_| {
-        let results = StepResults { outputs: json!({"x": "y".repeat(1 << 20)}), ..StepResults::default() };
-        ends(StepEnd::Failed(crate::ports::StepFailure {
-            code: "broken".to_owned(),
-            message: "it broke".to_owned(),
-            retryable: false,
-            retry_after_ms: None,
-            blame: crate::ports::Blame::Target,
-            results: Some(results),
-            details: None,
-        }))
-    });
-    let id = world.prepare(judged()).await.unwrap().execution;
-    world.settle().await;
-    let reason = world.detail(&id).await.stages[0].reason.clone().unwrap();
-    assert_eq!(reason.code, model::reason::Code::Stage("broken".to_owned()));
-    assert!(world.meta(&id).await.execution.status == Status::Terminal);
+async fn a_failure_keeps_its_own_reason_and_what_it_leaves_unless_that_is_too_large() {
+    for (size, kept) in [(10, true), (1 << 20, false)] {
+        let world = world(move |_| {
+            let results = StepResults { outputs: json!({"x": "y".repeat(size)}), ..StepResults::default() };
+            ends(StepEnd::Failed(crate::ports::StepFailure {
+                code: "broken".to_owned(),
+                message: "it broke".to_owned(),
+                retryable: false,
+                retry_after_ms: None,
+                blame: crate::ports::Blame::Target,
+                results: Some(results),
+                details: None,
+            }))
+        });
+        let id = world.prepare(judged()).await.unwrap().execution;
+        world.settle().await;
+        let reason = world.detail(&id).await.stages[0].reason.clone().unwrap();
+        assert_eq!(reason.code, model::reason::Code::Stage("broken".to_owned()));
+        assert!(world.meta(&id).await.execution.status == Status::Terminal);
+        let data = load::<StageData>(world.ports.table.as_ref(), &keys::stage(&id, 0)).await.unwrap().unwrap().0;
+        let lines: Vec<String> = world.log(&id).await.into_iter().flat_map(|entry| entry.lines).map(|line| line.line.message).collect();
+        assert_eq!((data.outputs != Kept::Nothing, lines.is_empty()), (kept, kept), "{lines:?}");
+    }
 }
 
 /// Whoever cleans up after an end read META and the inbox; then the execution is opened again, and gets its slot by an event of the
