@@ -96,6 +96,22 @@ async fn traces_that_the_last_worker_never_saw_go_even_if_it_dies_right_after_th
 }
 
 #[tokio::test]
+async fn more_traces_than_the_last_commit_has_room_for_go_even_if_its_worker_dies() {
+    let world = world(|call| {
+        let journal = call.journal.clone();
+        let entry = |index| TraceEntry { index, call: "kubernetes.get".to_owned(), request: "r".to_owned(), response: Some(json!({})) };
+        let entries = (0..100).map(entry).collect();
+        async move { journal.intend(entries).await.unwrap() }.then(|()| succeeds()).boxed()
+    });
+    let id = world.prepare(judged()).await.unwrap().execution;
+    // The step's start, its trace in two writes, then the end.
+    world.killed(&id, 3, Lie::WrittenHang);
+    assert!(world.status(&id).await == Status::Succeeded && world.items(&id, "J#").await > 0);
+    world.settle().await;
+    assert!(world.items(&id, "J#").await == 0 && world.nothing_waits().await);
+}
+
+#[tokio::test]
 async fn a_trace_stays_as_long_as_its_step_is_under_way() {
     let world = world(|call| if call.info.stage_id == "1" { traced_for_ever(call) } else { succeeds() });
     let id = world.prepare(json!([{"refId": "1", "type": "wait"}, {"refId": "2", "type": "wait"}])).await.unwrap().execution;

@@ -90,10 +90,15 @@ async fn the_random_delay_is_waited_once() {
 #[tokio::test]
 async fn a_delay_of_nothing_is_not_waited_for() {
     let world = world(|_| succeeds());
-    let window = jitter(json!({"jitter": {"enabled": true, "minDelay": 0, "maxDelay": 0}}));
+    let window = jitter(json!({"jitter": {"enabled": true, "minDelay": 0, "maxDelay": 1}}));
     let pipeline = world.install(json!({"stages": window})).await.unwrap();
-    let id = world.start(&pipeline).await;
-    assert_eq!(world.advance(&id).await, Rest::Ended);
+    let mut rests = std::collections::BTreeSet::new();
+    for _ in 0..20 {
+        let id = world.start(&pipeline).await;
+        rests.insert(format!("{:?}", world.advance(&id).await));
+    }
+    let delayed = format!("{:?}", Rest::Until(Some(world.clock.now_ms() + 1_000)));
+    assert_eq!(rests.into_iter().collect::<Vec<_>>(), ["Ended".to_owned(), delayed]);
 }
 
 #[tokio::test]
