@@ -7,6 +7,8 @@ use std::cell::Cell;
 pub const TEMPLATE_BYTES_MAX: usize = 100_000;
 /// Longest expression between `${` and `}`, in characters.
 pub const EXPRESSION_CHARS_MAX: usize = 10_000;
+/// Most expressions of one template.
+pub const EXPRESSIONS_MAX: usize = 1_000;
 /// Deepest document that is resolved, and deepest value a result may have.
 pub const DEPTH_MAX: usize = 128;
 /// Deepest nesting of an expression's parts.

@@ -4,7 +4,7 @@ use crate::ast::Node;
 use crate::error::{Error, Fallible, Span, fault};
 use crate::eval::{Sight, evaluate};
 use crate::host::{Host, Scope};
-use crate::limits::{EXPRESSION_CHARS_MAX, TEMPLATE_BYTES_MAX};
+use crate::limits::{EXPRESSION_CHARS_MAX, EXPRESSIONS_MAX, TEMPLATE_BYTES_MAX};
 use crate::machine::Machine;
 use crate::value::json;
 use crate::{convert, parse};
@@ -108,6 +108,7 @@ fn parts(template: &str) -> Fallible<Vec<Part>> {
     let mut text = String::new();
     let mut rest = template;
     let mut at = 0;
+    let mut count = 0;
     while let Some(found) = rest.find("${") {
         let (before, after) = (rest.get(..found).unwrap_or_default(), rest.get(found + 2..).unwrap_or_default());
         if let Some(head) = before.strip_suffix('$') {
@@ -124,6 +125,11 @@ fn parts(template: &str) -> Fallible<Vec<Part>> {
         })?;
         if !text.is_empty() {
             parts.push(Part::Text(std::mem::take(&mut text)));
+        }
+        count += 1;
+        if count > EXPRESSIONS_MAX {
+            let message = format!("a text has at most {EXPRESSIONS_MAX} expressions");
+            return Err(fault("too-long", message).at(Span::new(at + found, start)));
         }
         parts.push(Part::Expression(expression(after.get(..end).unwrap_or_default(), start)?));
         rest = after.get(end + 1..).unwrap_or_default();

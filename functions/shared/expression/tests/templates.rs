@@ -1,7 +1,7 @@
 //! Texts, documents and conditions: types, places of errors, and what is refused.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests, helpers and all")]
 
-use expression::limits::{DEPTH_MAX, EXPRESSION_CHARS_MAX, TEMPLATE_BYTES_MAX};
+use expression::limits::{DEPTH_MAX, EXPRESSION_CHARS_MAX, EXPRESSIONS_MAX, TEMPLATE_BYTES_MAX};
 use expression::{condition, evaluate, resolve};
 use serde_json::{Map, Value, json};
 
@@ -64,6 +64,8 @@ fn nothing_is_silent() {
     bad(&long, "too-long", 2);
     bad(&format!("{}${{1}}", "a".repeat(TEMPLATE_BYTES_MAX)), "too-long", 0);
     assert!(evaluate(&"a".repeat(TEMPLATE_BYTES_MAX + 1), &scope()).is_ok());
+    assert!(evaluate(&"${1}".repeat(EXPRESSIONS_MAX), &scope()).is_ok());
+    bad(&"${1}".repeat(EXPRESSIONS_MAX + 1), "too-long", u32::try_from(4 * EXPRESSIONS_MAX).unwrap());
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn evaluated(artifact: &Artifact, sight: &Sight<'_>) -> Result<Artifact, String>
         each.collect::<Vec<_>>().join("; ")
     })?;
     for (key, field) in value.as_object_mut().into_iter().flatten() {
-        if written[key.as_str()].is_string() && (field.is_number() || field.is_boolean()) {
+        if written.get(key).is_some_and(Value::is_string) && (field.is_number() || field.is_boolean()) {
             *field = Value::String(field.to_string());
         }
     }
