@@ -82,8 +82,9 @@ pub(crate) const TEXT: &[Method] = &[
         "A text with arguments in its `%s`, `%d`, `%05d`, `%.2f`",
         "T(String).format('%s-%05d', 'v', 42) → \"v-00042\"",
         |c| {
-            // Before the pattern there may be a locale, of which there is only null.
-            let first = usize::from(c.argument(0).is_null() && c.arguments.len() > 2);
+            // Where everything else is null Java takes the first null for a locale, and the pattern is what follows.
+            let nulls = c.arguments.get(2..).is_some_and(|rest| !rest.is_empty() && rest.iter().all(Val::is_null));
+            let first = usize::from(c.argument(0).is_null() && nulls);
             printf::format(c.text(first)?, c.arguments.get(first + 1..).unwrap_or_default(), c.machine).map(Val::text)
         },
     ),
