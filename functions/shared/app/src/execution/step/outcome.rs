@@ -181,7 +181,8 @@ fn faulted(held: &mut Held, run: usize, attempt: u32, fault: StepFault, now: Mil
     }
 }
 
-fn say(held: &mut Held, run: usize, attempt: u32, lines: Vec<LogLine>, dropped: u32) {
+/// Keeps lines for the log of the next commit.
+pub(super) fn say(held: &mut Held, run: usize, attempt: u32, lines: Vec<LogLine>, dropped: u32) {
     let stage = held.plan.stages.get(run).map(|s| s.ref_id.to_string()).unwrap_or_default();
     held.log.lines.extend(lines.into_iter().map(|line| StageLine { stage: stage.clone(), attempt, line }));
     held.log.dropped += dropped;

@@ -3,11 +3,11 @@
 use super::call::seed;
 use super::foreign::FOREIGN_MAX;
 use super::held::Held;
-use super::{RESOLVES_A_COMMIT_MAX, Stop};
+use super::{RESOLVES_A_COMMIT_MAX, Stop, outcome};
 use crate::error::AppError;
 use crate::execution::plan::PlannedStage;
 use crate::execution::scope::{Asked, StageScope, keep};
-use crate::ports::{ITEMS_A_COMMIT_MAX, Moment, StepFault};
+use crate::ports::{ITEMS_A_COMMIT_MAX, LogLevel, LogLine, Moment, StepFault};
 use engine::{Effect, Event, Verdict, WindowPass, wanted};
 use expression::Located;
 use model::Millis;
@@ -18,6 +18,8 @@ use serde_json::{Map, Value, json};
 
 /// Settings that name other things and are read by the engine, never evaluated.
 const NEVER_EVALUATED: [&str; 5] = ["refId", "requisiteStageRefIds", "type", "stageEnabled", "waybill"];
+/// Settings that never leave this system and are read by people alone.
+const FOR_PEOPLE: [&str; 2] = ["name", "comments"];
 /// Settings left alone when the stage says `skipExpressionEvaluation`.
 const MANIFEST_KEYS: [&str; 3] = ["manifests", "manifest", "patchBody"];
 
@@ -70,7 +72,10 @@ impl Held {
         if let Some(held) = self.window(run, stage, now) {
             return Ok(held);
         }
-        match settings(stage, scope.as_ref(), &asked) {
+        let mut softened = Vec::new();
+        let resolved = settings(stage, scope.as_ref(), &asked, &mut softened);
+        self.say_softened(run, attempt, &softened);
+        match resolved {
             Ok(_) if plan.dry_run && !stage.component.runs_in_dry_run => {
                 let message = "this is a dry run, and stages of this type are not run in one";
                 Ok(Verdict::DryRun(Reason::new(ReasonCode::DryRun, message, now).with(json!({"type": stage.kind}))))
@@ -78,6 +83,16 @@ impl Held {
             Ok(settings) => self.accept(run, stage, settings, now).await,
             Err(errors) => Ok(Verdict::Fail(expressions_failed(&errors, now))),
         }
+    }
+
+    /// Says in the log what stayed as it was written.
+    fn say_softened(&mut self, run: usize, attempt: u32, softened: &[Located]) {
+        let lines = softened.iter().map(|Located { pointer, error }| LogLine {
+            level: LogLevel::Warn,
+            message: format!("{pointer} stays as it was written: {error}"),
+            fields: vec![("code".to_owned(), error.reason.to_owned())],
+        });
+        outcome::say(self, run, attempt, lines.collect(), 0);
     }
 
     /// What the stage's execution window says: wait until it opens, wait a random delay after that, or nothing.
@@ -142,7 +157,15 @@ impl Held {
     }
 }
 
-fn settings(stage: &PlannedStage, scope: &StageScope, asked: &Asked) -> Result<Map<String, Value>, Vec<Located>> {
+/// Resolves the settings. Texts that only people read stay as they were written where they cannot be evaluated, unless the stage wants
+/// to fail of that, too; they are told in `softened`.
+fn settings(
+    stage: &PlannedStage,
+    scope: &StageScope,
+    asked: &Asked,
+    softened: &mut Vec<Located>,
+) -> Result<Map<String, Value>, Vec<Located>> {
+    let strict = stage.settings.get("failOnFailedExpressions").is_some_and(is_true);
     let skips = stage.settings.get("skipExpressionEvaluation").and_then(Value::as_bool).unwrap_or_default();
     let mut resolved = Map::with_capacity(stage.settings.len());
     let mut errors = Vec::new();
@@ -162,7 +185,15 @@ fn settings(stage: &PlannedStage, scope: &StageScope, asked: &Asked) -> Result<M
             Ok(value) => {
                 resolved.insert(key.clone(), value);
             }
-            Err(list) => errors.extend(list.into_iter().map(|e| Located { pointer: format!("/{key}{}", e.pointer), ..e })),
+            Err(list) => {
+                let list = list.into_iter().map(|e| Located { pointer: format!("/{key}{}", e.pointer), ..e });
+                if strict || !FOR_PEOPLE.contains(&key.as_str()) {
+                    errors.extend(list);
+                } else {
+                    softened.extend(list);
+                    resolved.insert(key.clone(), value.clone());
+                }
+            }
         }
     }
     if !errors.is_empty() {
@@ -178,6 +209,10 @@ fn settings(stage: &PlannedStage, scope: &StageScope, asked: &Asked) -> Result<M
         Value::Object(resolved) => Ok(resolved),
         _ => Ok(Map::new()),
     }
+}
+
+fn is_true(value: &Value) -> bool {
+    value.as_bool().unwrap_or_else(|| value.as_str().is_some_and(|text| text.trim().eq_ignore_ascii_case("true")))
 }
 
 /// Takes out what the component evaluates itself; `*` stands for every element.

@@ -153,13 +153,18 @@ async fn a_name_is_shown_as_it_came_out() {
         stage["name"] = json!(name);
         stage
     };
-    let stages = json!([named("1", &[], "to ${parameters.version}"), named("2", &["1"], "${parameters.nobody}")]);
+    let mut strict = named("3", &["2"], "${parameters.nobody}");
+    strict["failOnFailedExpressions"] = json!(true);
+    let stages = json!([named("1", &[], "to ${parameters.version}"), named("2", &["1"], "${parameters.nobody}"), strict]);
     let id = world.prepare(stages).await.unwrap().execution;
     world.settle().await;
     let detail = world.detail(&id).await;
     assert_eq!(detail.stages[0].name, "to 1.2");
     assert_eq!(detail.stages[1].name, "${parameters.nobody}", "one that cannot be evaluated stays as it was written");
-    assert_eq!(detail.stages[1].status, Status::Terminal);
+    assert_eq!(detail.stages[1].status, Status::Succeeded, "only people read it");
+    let lines: Vec<String> = world.log(&id).await.into_iter().flat_map(|entry| entry.lines).map(|line| line.line.message).collect();
+    assert!(lines.iter().any(|line| line.contains("/name stays as it was written: there is no parameter `nobody`")), "{lines:?}");
+    assert_eq!(detail.stages[2].status, Status::Terminal, "unless the stage wants to fail of it");
 }
 
 // Rule 2.9: Time and chance are those of the step, and no URL is fetched
