@@ -162,6 +162,36 @@ async fn a_trace_that_arrives_after_its_step_was_stopped_goes_with_the_rest() {
 }
 
 #[tokio::test]
+async fn so_it_does_when_another_step_was_under_way() {
+    for write in 3..12 {
+        let world = world(|call| match (call.info.stage_id.as_str(), call.seq) {
+            ("1", _) => traced_for_ever(call),
+            (_, 0..3) => ends(StepEnd::Yielded),
+            _ => succeeds(),
+        });
+        let stages = json!([{"refId": "1", "type": "wait", "skippable": true}, {"refId": "2", "type": "wait"}]);
+        let id = world.prepare(stages).await.unwrap().execution;
+        let (ports, sent) = (world.ports.clone(), id.clone());
+        // The steps' start, then the trace of the first.
+        world.table.meanwhile(1, async move {
+            control::skip(inbox_of(&ports), &root(), &sent, "1", "", None).await.unwrap();
+        });
+        world.table.lie(write, Lie::WrittenHang);
+        let _killed = advance(&world.ports, &id, &Curious(AtomicU32::new(0)), BUDGET).now_or_never();
+        if !world.status(&id).await.is_complete() {
+            continue;
+        }
+        // It was on its way when its stage was left out.
+        let late = Item::new(keys::trace(&id, (0, 1, 0, 0), 7), b"{}".to_vec());
+        world.ports.table.transact(Transaction::of(vec![Write::Put(late, vec![])])).await.unwrap();
+        world.settle().await;
+        assert!(world.items(&id, "J#").await == 0 && world.nothing_waits().await, "killed at {write}");
+        return;
+    }
+    panic!("it never ends");
+}
+
+#[tokio::test]
 async fn traces_of_an_execution_that_is_given_up_go_too() {
     let world = traces();
     let id = traced(&world).await;
