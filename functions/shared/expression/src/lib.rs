@@ -4,7 +4,7 @@
 //! Pure: a template, a scope and a host in, a value or an error with its place out; no clock, no chance, no network but what the
 //! host gives. Never silent: what cannot be evaluated is an error, not the text itself. Never out of reach: every bound of
 //! [`limits`] that is passed is an error too, and nothing in an expression sets, loads or calls what is not in the tables of
-//! [`reference`].
+//! [`mod@reference`].
 
 mod ast;
 mod base64;
