@@ -66,7 +66,7 @@ pub fn step<H: Expressions>(input: &StepInput, host: &mut H) -> Result<Outcome, 
         _ => format!("{count} variables have their values"),
     };
     if !failed.is_empty() {
-        let names: Vec<&str> = failed.iter().filter_map(|what| what["key"].as_str()).collect();
+        let names: Vec<&str> = failed.iter().filter_map(|what| what.get("key").and_then(Value::as_str)).collect();
         message = format!("{message}; without one, because it cannot be evaluated: {}", names.join(", "));
     }
     let mut results = Results::of(&Value::Object(evaluation.values), message);
@@ -138,9 +138,9 @@ impl Trouble {
     fn failure(self) -> Failure {
         match self {
             Self::Expression(what) => {
-                let text = |key: &str| what[key].as_str().unwrap_or_default().to_owned();
+                let text = |key: &str| what.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
                 let message = format!("variable {}: {} (in {})", text("key"), text("message"), text("expression"));
-                let blame = if what["reason"] == json!("not-json") { Blame::Platform } else { Blame::User };
+                let blame = if text("reason") == "not-json" { Blame::Platform } else { Blame::User };
                 Failure::new("expression-failed", blame, message).with_details(&what)
             }
             Self::Other(failure) => failure,

@@ -5,7 +5,7 @@ use crate::api::Call;
 use crate::failure::Failure;
 use crate::out::Out;
 use crate::session::{Group, Session};
-use crate::{files, time};
+use crate::{files, time, views};
 use app::expressions::{self as trial, Explanation};
 use app::ports::{Entropy, Moment};
 use clap::{Args, Subcommand};
@@ -76,10 +76,10 @@ async fn asked(evaluate: &Evaluate, session: &mut Session) -> Result<(), Failure
 
 /// The value as JSON, so that its type is seen; or everything that is wrong, and a failure.
 fn show(text: &str, evaluated: &Value, out: &mut Out) -> Result<(), Failure> {
-    let wrong = evaluated["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let wrong = evaluated.get("errors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     out.show(evaluated, |evaluated| {
         if wrong.is_empty() {
-            return pretty(&evaluated["value"]);
+            return pretty(evaluated.get("value").unwrap_or(&Value::Null));
         }
         wrong.iter().map(|wrong| pointed(text, wrong)).collect::<Vec<_>>().join("\n")
     })?;
@@ -88,7 +88,8 @@ fn show(text: &str, evaluated: &Value, out: &mut Out) -> Result<(), Failure> {
 
 /// What is wrong, under the line of the text that it is in.
 fn pointed(text: &str, wrong: &Value) -> String {
-    let byte = |key: &str| wrong[key].as_u64().and_then(|byte| usize::try_from(byte).ok()).unwrap_or_default().min(text.len());
+    let byte =
+        |key: &str| wrong.get(key).and_then(Value::as_u64).and_then(|byte| usize::try_from(byte).ok()).unwrap_or_default().min(text.len());
     let (start, end) = (byte("position"), byte("end").max(byte("position")));
     let before = text.get(..start).unwrap_or(text);
     let line = before.rsplit('\n').next().unwrap_or_default();
@@ -98,7 +99,7 @@ fn pointed(text: &str, wrong: &Value) -> String {
     let marks = text.get(start..end).and_then(|wrong| wrong.split('\n').next()).map_or(1, |wrong| wrong.chars().count());
     let marks = "^".repeat(marks.clamp(1, rest.chars().take(AROUND_CHARS).count().max(1)));
     let number = before.matches('\n').count() + 1;
-    let (message, reason) = (wrong["message"].as_str().unwrap_or_default(), wrong["reason"].as_str().unwrap_or_default());
+    let (message, reason) = (views::text(wrong, "message"), views::text(wrong, "reason"));
     let place = if text.contains('\n') { format!("line {number}: ") } else { String::new() };
     format!("{shown}\n{}{marks}\n{place}{message} ({reason})", " ".repeat(line.chars().count() - skipped))
 }
