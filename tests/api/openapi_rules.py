@@ -18,6 +18,7 @@ BEYOND_SHAPE = {
     "idempotency-key-reused",
     # One field decides about another.
     "connection-missing",
+    "execution-missing",
     "connection-unclear",
     "plain-http-with-ca",
     "in-the-past",

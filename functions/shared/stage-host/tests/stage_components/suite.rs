@@ -60,7 +60,7 @@ impl Bench {
 async fn rows_are_for_this_engine() {
     let Some(bench) = Bench::open() else { return };
     let names: Vec<_> = bench.types.iter().map(|t| t.name.as_str()).collect();
-    assert_eq!(names, ["checkPreconditions", "deployManifest", "manualJudgment", "pipeline", "wait"]);
+    assert_eq!(names, ["checkPreconditions", "deployManifest", "evaluateVariables", "manualJudgment", "pipeline", "wait"]);
     for row in &bench.types {
         assert_eq!(row.engine, engine_fingerprint());
         assert_eq!(
