@@ -26,7 +26,7 @@ fn expression<H: Expressions>(precondition: &Precondition, text: &str, host: &mu
         Some(true) => Ok(met(&context, format!("{shown} is true"))),
         Some(false) => not_met(precondition, &context, format!("the condition is false: {shown}"), host),
         None => {
-            let found = fields::cut(&evaluate::spelled(&value), SHOWN_CHARS_MAX);
+            let found = fields::cut(&fields::spelled(&value), SHOWN_CHARS_MAX);
             not_met(precondition, &context, format!("the condition is neither true nor false, but {found}: {shown}"), host)
         }
     }
@@ -49,7 +49,7 @@ fn stage_status<H: Expressions + Context>(
         let details = json!({"stageName": stage, "stageStatus": status});
         return Err(Failure::user("stage-not-found", format!("no stage named \"{stage}\" comes before this one")).with_details(&details));
     };
-    let found = evaluate::spelled(&found);
+    let found = fields::spelled(&found);
     let context = json!({"preconditionType": "stageStatus", "stageName": stage, "stageStatus": status, "foundStatus": found});
     if found == status {
         return Ok(met(&context, format!("{stage} is {status}")));

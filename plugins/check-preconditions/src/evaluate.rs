@@ -24,10 +24,5 @@ pub(crate) fn text<H: Expressions>(what: &str, text: &str, host: &mut H) -> Resu
     if !text.contains("${") {
         return Ok(text.to_owned());
     }
-    Ok(spelled(&template(what, text, host)?).trim().to_owned())
-}
-
-/// A value as people would write it.
-pub(crate) fn spelled(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    Ok(fields::spelled(&template(what, text, host)?).trim().to_owned())
 }

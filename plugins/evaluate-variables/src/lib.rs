@@ -171,7 +171,7 @@ impl<H: Expressions> Evaluation<'_, H> {
                 let mut out = Map::with_capacity(map.len());
                 for (name, item) in map {
                     let below = fields::pointer(pointer, name);
-                    let name = if name.contains("${") { spelled(&self.text(&below, key, name)?) } else { name.clone() };
+                    let name = if name.contains("${") { fields::spelled(&self.text(&below, key, name)?) } else { name.clone() };
                     out.insert(name, self.value(&below, key, item, depth + 1)?);
                 }
                 Ok(Value::Object(out))
@@ -196,10 +196,6 @@ impl<H: Expressions> Evaluation<'_, H> {
         let found = self.host.evaluate(text, &locals).map_err(|error| failed(error.position, &error.reason, &error.message))?;
         serde_json::from_str(&found).map_err(|error| failed(0, "not-json", &error.to_string()))
     }
-}
-
-fn spelled(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 sdk::export_stage!(describe: crate::describe, validate: crate::validate, step: crate::step);

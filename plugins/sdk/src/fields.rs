@@ -60,6 +60,11 @@ pub fn unresolved(value: &Value) -> bool {
     matches!(value, Value::String(text) if text.contains("${"))
 }
 
+/// A value as people would write it: a text without quotes.
+pub fn spelled(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 /// A JSON pointer to a key below a pointer.
 pub fn pointer(base: &str, key: &str) -> String {
     format!("{base}/{}", key.replace('~', "~0").replace('/', "~1"))
@@ -89,6 +94,11 @@ mod tests {
         assert_eq!(number(Some(&json!("420"))), Some(420.0));
         assert_eq!(number(Some(&json!(1.5))), Some(1.5));
         assert_eq!(number(Some(&json!([]))), None);
+    }
+
+    #[test]
+    fn a_text_is_spelled_without_quotes() {
+        assert_eq!((spelled(&json!("a b")).as_str(), spelled(&json!([1, "x"])).as_str()), ("a b", "[1,\"x\"]"));
     }
 
     #[test]

@@ -96,7 +96,8 @@ Made from the tables of the code: `WAYBILL_WRITE=1 cargo test -p expression --te
 
 An expression stands in `${ }` in any text of a stage, in its keys, in its condition, in default artifacts and in its name. A text
 that is nothing but one expression has that expression's value, of whatever type; otherwise texts are put together. `$${` stands for
-`${`. What cannot be evaluated is an error with its place, and never the text itself.
+`${`. What cannot be evaluated is an error with its place, and never the text itself; only a stage's name and comments, which people
+alone read, stay as they were written then, unless it says `failOnFailedExpressions`.
 
 Values are found by name in this order: `trigger`, `parameters`, `execution`, `stages`, `artifacts`, `resolvedExpectedArtifacts`;
 `buildInfo`, `scmInfo` and `templateVariables` of the trigger, and `pipelineId`; what the stage itself says without an expression; what

@@ -24,8 +24,6 @@ const ROOTS: [&str; 6] = ["trigger", "parameters", "execution", "stages", "artif
 const SHOWN_CHARS_MAX: usize = 80;
 /// Roots that components can look up by pointer.
 const LOOKED_UP: [&str; 4] = ["trigger", "parameters", "execution", "stages"];
-/// What a text holds that may ask for pipelines by their names.
-const BY_NAME: &str = "pipelineId";
 /// Most pipelines of an application that can be asked for by name.
 const PIPELINES_MAX: usize = 2_000;
 /// What the trigger brought and is found by bare name.
@@ -68,7 +66,8 @@ impl StageScope {
                 }
             }
         }
-        let asks = run >= plan.stages.len() || plan.stages.get(run).is_some_and(|stage| mentions(&stage.settings, BY_NAME));
+        let asks = run >= plan.stages.len()
+            || plan.stages.get(run).is_some_and(|stage| stage.settings.values().any(|value| some_text(value, 0, asks_by_name)));
         let pipelines = if asks { pipelines::ids_by_name(table, &plan.application, PIPELINES_MAX).await? } else { BTreeMap::new() };
         let pipelines = Arc::new(pipelines);
         Ok(Self { pipelines, run, plan: plan.clone(), execution: execution.clone(), data: data.to_vec(), large, seen: OnceLock::new() })
@@ -131,7 +130,7 @@ impl StageScope {
         }
         roots.insert("pipelineId".to_owned(), json!(plan.pipeline));
         for (key, value) in plan.stages.get(self.run).into_iter().flat_map(|stage| &stage.settings) {
-            if !roots.contains_key(key) && !holds_expression(value, 0) {
+            if !roots.contains_key(key) && !some_text(value, 0, expression::has_expression) {
                 roots.insert(key.clone(), value.clone());
             }
         }
@@ -191,22 +190,18 @@ fn times(run: &StageRun) -> (Option<Millis>, Option<Millis>) {
     }
 }
 
-/// Whether some text of a stage holds this.
-fn mentions(settings: &Map<String, Value>, what: &str) -> bool {
-    settings.values().any(|value| match value {
-        Value::String(text) => text.contains(what),
-        Value::Array(_) | Value::Object(_) => value.to_string().contains(what),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    })
+/// Whether a text may ask for pipelines by their names.
+fn asks_by_name(text: &str) -> bool {
+    text.contains("pipelineId")
 }
 
-/// Whether some text of a value, or some key, holds an expression. What is nested deeper than any value may be counts as one.
-fn holds_expression(value: &Value, depth: usize) -> bool {
+/// Whether some text of a value, or some key, is such a one. What is nested deeper than any value may be counts as one.
+fn some_text(value: &Value, depth: usize, is: fn(&str) -> bool) -> bool {
     match value {
         _ if depth > expression::limits::DEPTH_MAX => true,
-        Value::String(text) => expression::has_expression(text),
-        Value::Array(items) => items.iter().any(|item| holds_expression(item, depth + 1)),
-        Value::Object(map) => map.iter().any(|(key, item)| expression::has_expression(key) || holds_expression(item, depth + 1)),
+        Value::String(text) => is(text),
+        Value::Array(items) => items.iter().any(|item| some_text(item, depth + 1, is)),
+        Value::Object(map) => map.iter().any(|(key, item)| is(key) || some_text(item, depth + 1, is)),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }

@@ -22,7 +22,7 @@ use model::component::StageType;
 use model::id::{AppName, ExecutionId, PipelineId, ProjectName};
 use model::order::{NOTE_BYTES_MAX, Origin, ReleaseOrder};
 use model::person::{Action, Principal};
-use model::pipeline::{Pipeline, bind_parameters};
+use model::pipeline::{Pipeline, bind_parameters, truthy};
 use model::problem::{Problems, token};
 use model::reason::{Reason, ReasonCode};
 use model::status::Status;
@@ -153,12 +153,18 @@ fn bind(
     artifacts::bind(pipeline, request.constrained_to.as_deref(), &request.artifacts, prior, &sight)
 }
 
-/// What expressions outside of stages see: the trigger and the parameters.
-fn seen(request: &Request, parameters: &Map<String, Value>) -> Map<String, Value> {
+/// The trigger as stages and expressions see it.
+fn trigger(request: &Request, parameters: &Map<String, Value>, artifacts: &[Artifact]) -> Map<String, Value> {
     let mut trigger = request.trigger.clone();
     trigger.insert("user".to_owned(), json!(request.submitter.name));
     trigger.insert("parameters".to_owned(), Value::Object(parameters.clone()));
-    trigger.insert("artifacts".to_owned(), json!(request.artifacts));
+    trigger.insert("artifacts".to_owned(), json!(artifacts));
+    trigger
+}
+
+/// What expressions outside of stages see: the trigger and the parameters.
+fn seen(request: &Request, parameters: &Map<String, Value>) -> Map<String, Value> {
+    let trigger = trigger(request, parameters, &request.artifacts);
     let mut names = Map::new();
     if let Some(build) = trigger.get("buildInfo").filter(|build| !build.is_null()) {
         names.insert("buildInfo".to_owned(), build.clone());
@@ -299,10 +305,7 @@ fn plan(
     bound: Bound,
     now: Millis,
 ) -> Plan {
-    let mut trigger = request.trigger.clone();
-    trigger.insert("user".to_owned(), json!(request.submitter.name));
-    trigger.insert("parameters".to_owned(), Value::Object(parameters.clone()));
-    trigger.insert("artifacts".to_owned(), json!(bound.artifacts));
+    let mut trigger = trigger(request, &parameters, &bound.artifacts);
     trigger.insert("resolvedExpectedArtifacts".to_owned(), json!(bound.expected));
     Plan {
         application: request.application.clone(),
@@ -320,15 +323,11 @@ fn plan(
         principal: request.submitter.clone(),
         concurrency: pipeline.concurrency,
         time_zone: pipeline.time_zone.clone(),
-        dry_run: request.trigger.get("dryRun").is_some_and(is_true),
+        dry_run: request.trigger.get("dryRun").is_some_and(truthy),
         parent: request.parent.as_ref().map(|(parent, _)| parent.clone()),
         depth: request.parent.as_ref().map_or(0, |(_, depth)| *depth),
         limits: engine::Limits::default(),
     }
-}
-
-fn is_true(value: &Value) -> bool {
-    value.as_bool().unwrap_or_else(|| value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("true")))
 }
 
 async fn orders_go_to(table: &dyn Table, request: &Request) -> Result<Vec<ProjectName>, AppError> {

@@ -7,6 +7,7 @@ mod start;
 pub mod window;
 
 pub use graph::{FailureChoice, Stage};
+pub use read::truthy;
 pub use start::{InvalidParameter, bind_parameters};
 
 use crate::artifact::ExpectedArtifact;

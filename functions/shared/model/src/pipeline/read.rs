@@ -42,7 +42,8 @@ pub(super) fn pipeline(document: &Value, problems: &mut Problems) -> Option<Pipe
 }
 
 /// Booleans are stored as text by some tools.
-pub(super) fn truthy(value: &Value) -> bool {
+#[must_use]
+pub fn truthy(value: &Value) -> bool {
     value.as_bool().unwrap_or_else(|| value.as_str().is_some_and(|s| s.eq_ignore_ascii_case("true")))
 }
 

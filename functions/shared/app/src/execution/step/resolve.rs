@@ -12,6 +12,7 @@ use engine::{Effect, Event, Verdict, WindowPass, wanted};
 use expression::Located;
 use model::Millis;
 use model::order::Origin;
+use model::pipeline::truthy;
 use model::pipeline::window::{Opening, zone};
 use model::reason::{Reason, ReasonCode};
 use serde_json::{Map, Value, json};
@@ -165,7 +166,7 @@ fn settings(
     asked: &Asked,
     softened: &mut Vec<Located>,
 ) -> Result<Map<String, Value>, Vec<Located>> {
-    let strict = stage.settings.get("failOnFailedExpressions").is_some_and(is_true);
+    let strict = stage.settings.get("failOnFailedExpressions").is_some_and(truthy);
     let skips = stage.settings.get("skipExpressionEvaluation").and_then(Value::as_bool).unwrap_or_default();
     let mut resolved = Map::with_capacity(stage.settings.len());
     let mut errors = Vec::new();
@@ -209,10 +210,6 @@ fn settings(
         Value::Object(resolved) => Ok(resolved),
         _ => Ok(Map::new()),
     }
-}
-
-fn is_true(value: &Value) -> bool {
-    value.as_bool().unwrap_or_else(|| value.as_str().is_some_and(|text| text.trim().eq_ignore_ascii_case("true")))
 }
 
 /// Takes out what the component evaluates itself; `*` stands for every element.
