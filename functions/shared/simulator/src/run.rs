@@ -219,7 +219,8 @@ impl Runner {
             Some(meta) => meta.execution.status.is_complete(),
             None => matches!(state.scenario.runs[run].from, From::Child { .. }),
         };
-        let works = state.processes.iter().any(process::Process::is_at_work);
+        // One that stands still was given its ticks for nothing: it looks when it goes on.
+        let works = state.processes.iter().any(|process| process.is_at_work() || process.stalled_until > state.now);
         !works && state.people.rest() && state.watch.runs.iter().enumerate().all(complete)
     }
 

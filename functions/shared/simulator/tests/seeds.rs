@@ -4,7 +4,7 @@
 use model::pipeline::FailureChoice;
 use simulator::campaign::{Seeds, campaign};
 use simulator::examine::examine;
-use simulator::fault::{Class, Classes};
+use simulator::fault::{Class, Classes, Fault};
 use simulator::scenario::{Act, Call, From, Outside, Pipeline, Place, Question, Run, Scenario, Stage, Then, What, When};
 use std::sync::Arc;
 
@@ -124,4 +124,34 @@ fn time_stands_still_while_an_execution_is_held() {
     let mut scenario = scenario(vec![of(vec![stage])], vec![by_hand(0)], vec![hold]);
     scenario.classes = Classes::default().with(Class::Hints);
     holds(&scenario);
+}
+
+/// A request that met the end was stored again by its repeat when a restart had opened the execution meanwhile.
+#[test]
+fn a_request_that_met_the_end_is_not_taken_again_after_a_restart() {
+    let mut asks = does(vec![], vec![Act::only(Then::Ask), Act::only(Then::Succeed)]);
+    asks.skippable = true;
+    let question = Question { stage: 0, attempt: 1, nth: 0 };
+    let skip = Outside { again: true, ..event(0, When::Asked(question), What::Skip { stage: 0 }) };
+    for reads in 0..12 {
+        let fails = does(vec![], vec![Act { calls: vec![Call::Read; reads], then: Then::Fail }]);
+        let outside = vec![skip.clone(), event(0, When::Ended(0), What::Restart { stage: 0 })];
+        holds(&scenario(vec![of(vec![asks.clone(), fails])], vec![by_hand(0)], outside));
+    }
+}
+
+/// The only process that could look stands still for longer than everybody waits for what is left to be done.
+#[test]
+fn what_is_due_while_its_process_stands_still_is_done_when_it_goes_on() {
+    let mut stage = does(vec![], vec![Act::only(Then::Stuck)]);
+    stage.timeout_ms = Some(60_000);
+    let mut scenario = scenario(vec![of(vec![stage])], vec![by_hand(0)], vec![]);
+    scenario.place = Place::Alone;
+    let scenario = Arc::new(scenario);
+    for first in 20..60 {
+        let mut faults: Vec<(u64, Fault)> = (first..first + 2).map(|call| (call, Fault::Fail)).collect();
+        faults.extend((first + 2..first + 12).map(|call| (call, Fault::Stall(115_000))));
+        let failure = examine(&scenario, Some(faults), false).failure;
+        assert_eq!(failure, None, "from call {first}");
+    }
 }

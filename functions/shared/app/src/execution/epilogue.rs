@@ -2,7 +2,7 @@
 //! place it took and stages that wait for its end are told, as far as its last commit had no room for it. Done at once by the worker
 //! that ended it; found again by `due` keys when that worker died.
 
-use super::inbox::found_by_tick;
+use super::inbox::{done, found_by_tick};
 use super::keys;
 use super::start::meta_item;
 use super::step::Foreign;
@@ -145,10 +145,15 @@ fn too_late(ports: Ports<'_>, execution: &Execution, found: &Item, mut inbound: 
         return Ok(foreign);
     }
     let message = format!("the execution had ended as {} when it came in", execution.status);
-    let verdict = EventVerdict { id: inbound.id.clone(), sender: inbound.sender, verdict: "execution-ended".to_owned(), message };
+    let verdict = EventVerdict { id: inbound.id.clone(), sender: inbound.sender.clone(), verdict: "execution-ended".to_owned(), message };
     let entry = LogEntry { version: execution.version, at: now, verdicts: vec![verdict], ..LogEntry::default() };
     let log = Write::Put(item(keys::late_log(&execution.id, execution.version, &inbound.id), &entry)?, vec![]);
-    Ok(Foreign { writes: vec![log, Write::Delete(found.key.clone(), same)], ..Foreign::default() })
+    let mut writes = vec![log, Write::Delete(found.key.clone(), same)];
+    if inbound.is_asked() {
+        // Its repeat is answered the same, even when the execution has been opened again meanwhile.
+        writes.push(done(&execution.id, &inbound, vec![])?);
+    }
+    Ok(Foreign { writes, ..Foreign::default() })
 }
 
 async fn settle(ports: Ports<'_>, foreign: Foreign) -> Result<(), AppError> {

@@ -39,6 +39,21 @@ async fn an_event_that_met_the_end_is_told_so_and_goes() {
 }
 
 #[tokio::test]
+async fn its_repeat_is_not_taken_for_a_new_one_when_the_execution_was_opened_again() {
+    let world = world(judging);
+    let id = ending(&world).await;
+    assert_eq!(world.advance(&id).await, Rest::Ended);
+    control::restart(world.ports.start(), &root(), &id, "1", None).await.unwrap();
+    world.settle().await;
+    assert!(!world.status(&id).await.is_complete());
+    for key in ["late", "new"] {
+        let _sent = inbox::cancel(world.inbox_ports(), &root(), &id, "", Some(key)).await.unwrap();
+        world.settle().await;
+        assert_eq!((world.status(&id).await == Status::Canceled, world.items(&id, "EVT#").await), (key == "new", 0), "{key}");
+    }
+}
+
+#[tokio::test]
 async fn so_it_is_when_the_worker_dies_right_after_its_last_commit() {
     // Not at the third: that one is the late event itself.
     for write in [2, 4, 5] {
