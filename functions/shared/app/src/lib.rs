@@ -22,7 +22,6 @@ pub mod record;
 pub mod stage_types;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-pub mod yaml;
 
 /// Whether this build can plant bugs. Whatever people start asserts, where it is compiled, that it cannot.
 pub use engine::planted::POSSIBLE as BUGS_CAN_BE_PLANTED;

@@ -7,6 +7,7 @@ pub mod account;
 pub mod application;
 pub mod artifact;
 pub mod component;
+pub mod exact;
 pub mod id;
 pub mod image;
 pub mod order;

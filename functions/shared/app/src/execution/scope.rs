@@ -5,7 +5,7 @@ use super::stored::{Kept, StageData, object};
 use crate::error::AppError;
 use crate::pipelines;
 use crate::ports::{Blobs, Moment, StepScope, StoreError, Table};
-use crate::yaml;
+use import::yaml;
 use async_trait::async_trait;
 use engine::{Execution, RunState, StageRun};
 use expression::{Host, Refusal, Scope};
