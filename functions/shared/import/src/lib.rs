@@ -7,4 +7,6 @@
 pub mod flaw;
 pub mod json;
 pub mod limits;
+pub mod text;
+pub mod wrapper;
 pub mod yaml;

@@ -19,6 +19,10 @@ pub const ALIASES_MAX: usize = 200;
 pub struct YamlError {
     /// From 1; none where it is the text as a whole.
     pub line: Option<u64>,
+    /// From 1.
+    pub column: Option<u64>,
+    /// A key stands twice in one map.
+    pub twice: bool,
     /// For people.
     pub message: String,
 }
@@ -26,7 +30,7 @@ pub struct YamlError {
 /// The documents of a text; empty ones are left out.
 pub fn documents(text: &str) -> Result<Vec<Value>, YamlError> {
     if text.len() > BYTES_MAX {
-        return Err(YamlError { line: None, message: format!("YAML has at most {BYTES_MAX} bytes") });
+        return Err(YamlError { line: None, column: None, twice: false, message: format!("YAML has at most {BYTES_MAX} bytes") });
     }
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
@@ -38,10 +42,34 @@ pub fn documents(text: &str) -> Result<Vec<Value>, YamlError> {
             max_anchors: ALIASES_MAX,
         },
     };
-    serde_saphyr::from_multiple_with_options::<Value>(text, options).map_err(|error| {
-        let line = error.location().map(|location| location.line());
-        YamlError { line, message: format!("this is no YAML that is taken: {}", error.without_snippet()) }
-    })
+    serde_saphyr::from_multiple_with_options::<Value>(text, options).map_err(|error| wrong(text, &error))
+}
+
+fn wrong(text: &str, error: &serde_saphyr::Error) -> YamlError {
+    let error = error.without_snippet();
+    let place = error.location().map(|location| (location.line(), location.column()));
+    let (line, column) = place.unzip();
+    let mut message = format!("this is no YAML that is taken: {error}");
+    let twice = matches!(error, serde_saphyr::Error::DuplicateMappingKey { .. });
+    if let (serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. }, Some((line, column))) = (error, place)
+        && let Some(first) = earlier(text, key, line, column)
+    {
+        message =
+            format!("the key `{key}` stands twice in one map: at line {first}, column {column}, and again at line {line}, column {column}");
+    }
+    YamlError { line, column, twice, message }
+}
+
+/// The nearest line above on which the same key begins in the same column.
+fn earlier(text: &str, key: &str, line: u64, column: u64) -> Option<usize> {
+    let (line, column) = (usize::try_from(line).ok()?, usize::try_from(column).ok()?);
+    let lines: Vec<&str> = text.lines().take(line.saturating_sub(1)).collect();
+    let begins = |line: &str| {
+        let head = line.get(..column.saturating_sub(1)).is_some_and(|head| head.chars().all(|c| c == ' ' || c == '-'));
+        let rest = line.get(column.saturating_sub(1)..).unwrap_or_default().trim_start_matches(['"', '\'']);
+        head && rest.strip_prefix(key).is_some_and(|rest| rest.trim_start_matches(['"', '\'', ' ']).starts_with(':'))
+    };
+    lines.iter().rposition(|line| begins(line)).map(|at| at + 1)
 }
 
 #[cfg(test)]
@@ -64,7 +92,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_its_line() {
         assert_eq!(error("a: 1\nb: [1, 2\n").line.map(|line| line >= 2), Some(true));
-        assert!(error("a: 1\na: 2\n").message.contains("uplicate"), "{}", error("a: 1\na: 2\n"));
+        let twice = error("x:\n  a: 1\n  b: 2\n  a: 3\n");
+        assert!(twice.twice && twice.message.contains("at line 2, column 3, and again at line 4, column 3"), "{twice}");
         assert!(error(&"x".repeat(BYTES_MAX + 1)).message.contains("at most"));
     }
 

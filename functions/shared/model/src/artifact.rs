@@ -8,34 +8,34 @@ use serde_json::{Map, Value};
 #[serde(default, rename_all = "camelCase")]
 pub struct Artifact {
     /// `docker/image`, `embedded/base64`, `kubernetes/configMap`, …
-    #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::lenient::text", rename = "type", skip_serializing_if = "String::is_empty")]
     pub kind: String,
     /// Name without version; for an image the reference without tag.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::lenient::text", skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Version; for an image the tag or digest.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::lenient::text", skip_serializing_if = "String::is_empty")]
     pub version: String,
     /// Namespace or region, where the type has one.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::lenient::text", skip_serializing_if = "String::is_empty")]
     pub location: String,
     /// What a manifest writes, or where the content is fetched.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::lenient::text", skip_serializing_if = "String::is_empty")]
     pub reference: String,
     /// The account that fetches it.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::lenient::text", skip_serializing_if = "String::is_empty")]
     pub artifact_account: String,
     /// Where it came from.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::lenient::text", skip_serializing_if = "String::is_empty")]
     pub provenance: String,
     /// Its own identity, where a sender gives one.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::lenient::text", skip_serializing_if = "String::is_empty")]
     pub uuid: String,
     /// A type that no account handles.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(deserialize_with = "crate::lenient::flag", skip_serializing_if = "std::ops::Not::not")]
     pub custom_kind: bool,
     /// Anything else; `digest` of an image is kept here.
-    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[serde(deserialize_with = "crate::lenient::map", skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
     /// Unknown keys, kept.
     #[serde(flatten)]
@@ -75,17 +75,22 @@ impl Artifact {
 #[serde(default, rename_all = "camelCase")]
 pub struct ExpectedArtifact {
     /// Named by triggers and stages.
+    #[serde(deserialize_with = "crate::lenient::text")]
     pub id: String,
     /// For people.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::lenient::text", skip_serializing_if = "String::is_empty")]
     pub display_name: String,
     /// Which artifacts fit; blank fields fit anything, others are compared, then tried as whole-match regex.
+    #[serde(deserialize_with = "crate::lenient::or_default")]
     pub match_artifact: Artifact,
     /// Fall back to the default.
+    #[serde(deserialize_with = "crate::lenient::flag")]
     pub use_default_artifact: bool,
     /// The default.
+    #[serde(deserialize_with = "crate::lenient::or_default")]
     pub default_artifact: Artifact,
     /// Fall back to what the newest finished execution had.
+    #[serde(deserialize_with = "crate::lenient::flag")]
     pub use_prior_artifact: bool,
     /// What was bound, in an execution.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,6 +10,7 @@ pub mod component;
 pub mod exact;
 pub mod id;
 pub mod image;
+pub mod lenient;
 pub mod order;
 pub mod person;
 pub mod pipeline;

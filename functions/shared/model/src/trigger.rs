@@ -11,36 +11,37 @@ use serde_json::{Map, Value};
 #[serde(default, rename_all = "camelCase")]
 pub struct Trigger {
     /// `docker`, `git`, `webhook`, `cron`, `pipeline`, …
-    #[serde(rename = "type")]
+    #[serde(deserialize_with = "crate::lenient::text", rename = "type")]
     pub kind: String,
     /// A disabled trigger never fires.
-    #[serde(default = "enabled")]
+    #[serde(deserialize_with = "crate::lenient::flag_on", default = "enabled")]
     pub enabled: bool,
     /// Made by the server.
+    #[serde(deserialize_with = "crate::lenient::text")]
     pub id: String,
     /// Runs as this user; otherwise as the application's service account.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::lenient::text", skip_serializing_if = "String::is_empty")]
     pub run_as_user: String,
     /// The event must carry at least one artifact that fits one of these.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "crate::lenient::texts", skip_serializing_if = "Vec::is_empty")]
     pub expected_artifact_ids: Vec<String>,
     /// Registry account of a docker trigger.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::lenient::text", skip_serializing_if = "String::is_empty")]
     pub account: String,
     /// Registry of a docker trigger, if it says one.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::lenient::text", skip_serializing_if = "String::is_empty")]
     pub registry: String,
     /// Organization of a docker trigger; informative, the repository holds it already.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::lenient::text", skip_serializing_if = "String::is_empty")]
     pub organization: String,
     /// Repository of a docker trigger, exact.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::lenient::text", skip_serializing_if = "String::is_empty")]
     pub repository: String,
     /// Tag pattern, whole match; blank means every tag but `latest`.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "crate::lenient::text", skip_serializing_if = "String::is_empty")]
     pub tag: String,
     /// Constants added to the parameters.
-    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[serde(deserialize_with = "crate::lenient::map", skip_serializing_if = "Map::is_empty")]
     pub parameters: Map<String, Value>,
     /// Unknown keys, kept.
     #[serde(flatten)]

@@ -1,5 +1,6 @@
 //! The nodes of a pipeline and the checks on how they hang together.
 
+use super::notification::Notification;
 use super::window::ExecutionWindow;
 use crate::id::RefId;
 use crate::problem::Problems;
@@ -47,6 +48,8 @@ pub struct Stage {
     pub siblings_continue: bool,
     /// People may skip it.
     pub skippable: bool,
+    /// Who is told what of it; none where it does not ask for that.
+    pub notifications: Vec<Notification>,
     /// The stage's JSON as it came.
     pub json: Map<String, Value>,
 }

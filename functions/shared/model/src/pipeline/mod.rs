@@ -1,12 +1,21 @@
 //! Pipelines: Spinnaker's JSON read once into types, everything wrong with it reported at once, the document kept as it came.
 
+mod details;
 mod graph;
+mod notification;
+mod parameter;
+mod quartz;
 mod read;
+mod read_parts;
 mod read_window;
+mod shape;
 mod start;
 pub mod window;
 
+pub use details::{Alert, Details, Lock, SpelVersion, Tag};
 pub use graph::{FailureChoice, Stage};
+pub use notification::Notification;
+pub use parameter::{Comparator, Conditional, Parameter};
 pub use read::truthy;
 pub use start::{InvalidParameter, bind_parameters};
 
@@ -22,28 +31,6 @@ use serde_json::Value;
 pub const STAGES_MAX: usize = 200;
 /// Most bytes of a pipeline document.
 pub const DOCUMENT_BYTES_MAX: usize = 2 << 20;
-
-/// A declared parameter.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Parameter {
-    /// Key under `parameters`.
-    pub name: String,
-    /// Form label.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub label: String,
-    /// Help text.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub description: String,
-    /// Must be given when there is no default.
-    pub required: bool,
-    /// Used when the parameter is not given; an explicit empty string stays.
-    pub default: Value,
-    /// Only the options may be given.
-    pub has_options: bool,
-    /// The options' values.
-    pub options: Vec<Value>,
-}
 
 /// How many executions of a pipeline may run at once, and what becomes of those that wait.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +63,10 @@ pub struct Pipeline {
     pub parameters: Vec<Parameter>,
     /// What must be bound to start it.
     pub expected_artifacts: Vec<ExpectedArtifact>,
+    /// Who is told what.
+    pub notifications: Vec<Notification>,
+    /// What people and lists see of it, and who may change or start it.
+    pub details: Details,
 }
 
 /// An immutable revision of a pipeline: the document as it was saved.

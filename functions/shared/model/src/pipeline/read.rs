@@ -1,13 +1,13 @@
 //! Reads a pipeline document field by field, so that each problem has its place and one pass finds them all.
 
 use super::graph::{FailureChoice, Stage, check_cycles};
+use super::read_parts::{expected_artifacts, notifications, parameters, triggers};
 use super::read_window::window;
 use super::window::zone;
-use super::{Concurrency, Parameter, Pipeline, STAGES_MAX};
-use crate::artifact::{ExpectedArtifact, compile_whole};
+use super::{Concurrency, Pipeline, STAGES_MAX, details, shape};
 use crate::id::{AppName, RefId, TITLE_BYTES_MAX};
+use crate::lenient::as_text;
 use crate::problem::Problems;
-use crate::trigger::Trigger;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
@@ -21,10 +21,14 @@ pub(super) fn pipeline(document: &Value, problems: &mut Problems) -> Option<Pipe
     };
     let application = application(object, problems);
     let name = name(object, problems);
+    shape::check(object, "", shape::PIPELINE, problems);
+    shape::remark(object, "", shape::PIPELINE_CARRIED, problems);
     let stages = stages(object, problems);
     let expected_artifacts = expected_artifacts(object, problems);
     let triggers = triggers(object, &expected_artifacts, problems);
     let parameters = parameters(object, problems);
+    let notifications = notifications(object, "", problems);
+    let details = details::details(object);
     let concurrency = concurrency(object, problems);
     let time_zone = time_zone(object, problems);
     let disabled = object.get("disabled").is_some_and(truthy);
@@ -38,6 +42,8 @@ pub(super) fn pipeline(document: &Value, problems: &mut Problems) -> Option<Pipe
         triggers,
         parameters,
         expected_artifacts,
+        notifications,
+        details,
     })
 }
 
@@ -45,6 +51,16 @@ pub(super) fn pipeline(document: &Value, problems: &mut Problems) -> Option<Pipe
 #[must_use]
 pub fn truthy(value: &Value) -> bool {
     value.as_bool().unwrap_or_else(|| value.as_str().is_some_and(|s| s.eq_ignore_ascii_case("true")))
+}
+
+/// A switch, where it is one.
+pub(super) fn flag(object: &Object, key: &str) -> Option<bool> {
+    match object.get(key)? {
+        Value::Bool(on) => Some(*on),
+        Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Some(true),
+        Value::String(text) if text.trim().eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
 }
 
 fn application(object: &Object, problems: &mut Problems) -> Option<AppName> {
@@ -103,7 +119,7 @@ fn time_zone(object: &Object, problems: &mut Problems) -> Option<String> {
     }
 }
 
-fn list<'a>(object: &'a Object, key: &str, problems: &mut Problems) -> &'a [Value] {
+pub(super) fn list<'a>(object: &'a Object, key: &str, problems: &mut Problems) -> &'a [Value] {
     match object.get(key) {
         None | Some(Value::Null) => &[],
         Some(Value::Array(list)) => list,
@@ -114,7 +130,7 @@ fn list<'a>(object: &'a Object, key: &str, problems: &mut Problems) -> &'a [Valu
     }
 }
 
-fn typed<T: DeserializeOwned>(value: &Value, pointer: &str, problems: &mut Problems) -> Option<T> {
+pub(super) fn typed<T: DeserializeOwned>(value: &Value, pointer: &str, problems: &mut Problems) -> Option<T> {
     if !value.is_object() {
         problems.error(pointer, "not-an-object", "must be a JSON object");
         return None;
@@ -211,6 +227,8 @@ fn requisites(object: &Object, i: usize, positions: &HashMap<&str, usize>, probl
 
 fn stage(object: &Object, i: usize, ref_id: &str, requisites: Vec<usize>, problems: &mut Problems) -> Option<Stage> {
     let pointer = format!("/stages/{i}");
+    shape::check(object, &pointer, shape::STAGE, problems);
+    shape::remark(object, &pointer, shape::STAGE_CARRIED, problems);
     let kind = object.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
     if kind.is_empty() {
         problems.error(format!("{pointer}/type"), "type-missing", "a stage has a type");
@@ -221,35 +239,43 @@ fn stage(object: &Object, i: usize, ref_id: &str, requisites: Vec<usize>, proble
     } else {
         RefId::parse(ref_id).map_err(|error| problems.error(format!("{pointer}/refId"), "ref-id-invalid", error.to_string())).ok()?
     };
-    let flag = |key: &str| object.get(key).is_some_and(truthy);
-    let failure = if flag("continuePipeline") {
-        FailureChoice::Ignore
-    } else if object.get("failPipeline").is_some_and(|v| !v.is_null() && !truthy(v)) {
-        FailureChoice::StopBranch { fail_at_end: flag("completeOtherBranchesThenFail") }
-    } else {
-        FailureChoice::Halt
-    };
+    let flag = |key: &str| flag(object, key).unwrap_or_default();
     Some(Stage {
         ref_id,
-        name: object.get("name").and_then(Value::as_str).filter(|n| !n.is_empty()).unwrap_or(&kind).to_owned(),
+        name: object.get("name").and_then(as_text).filter(|n| !n.is_empty()).unwrap_or_else(|| kind.clone()),
         kind,
         requisites,
         timeout_ms: number(object, "stageTimeoutMs", &pointer, problems).filter(|n| *n > 0),
         succeed_on_timeout: flag("markSuccessfulOnTimeout"),
-        failure,
+        failure: failure(object),
         condition: condition(object, &pointer, problems),
         window: window(object, &pointer, problems),
         siblings_continue: flag("allowSiblingStagesToContinueOnFailure"),
         skippable: flag("skippable"),
+        notifications: if flag("sendNotifications") { notifications(object, &pointer, problems) } else { Vec::new() },
         json: object.clone(),
     })
 }
 
-/// A whole number; text that spells one is accepted.
+fn failure(object: &Object) -> FailureChoice {
+    let on = |key: &str| flag(object, key);
+    match (on("continuePipeline"), on("failPipeline")) {
+        (Some(true), _) => FailureChoice::Ignore,
+        (_, Some(false)) => FailureChoice::StopBranch { fail_at_end: on("completeOtherBranchesThenFail").unwrap_or_default() },
+        _ => FailureChoice::Halt,
+    }
+}
+
+/// A whole number; text that spells one is accepted, and an expression is kept without being one.
 pub(super) fn number(object: &Object, key: &str, pointer: &str, problems: &mut Problems) -> Option<u64> {
     let value = object.get(key).filter(|v| !v.is_null() && v.as_str() != Some(""))?;
     let number = value.as_u64().or_else(|| value.as_f64().filter(|f| *f >= 0.0 && f.fract() == 0.0).map(|f| f as u64));
     let number = number.or_else(|| value.as_str().and_then(|s| s.trim().parse().ok()));
+    if number.is_none() && value.as_str().is_some_and(|text| text.contains("${")) {
+        let message = format!("`{key}` is read before expressions are evaluated; it counts as not given");
+        problems.warning(format!("{pointer}/{key}"), "expression-not-evaluated", message);
+        return None;
+    }
     if number.is_none() {
         problems.error(format!("{pointer}/{key}"), "not-a-number", format!("`{key}` is a whole number from 0 up, here {value}"));
     }
@@ -264,83 +290,4 @@ fn condition(object: &Object, pointer: &str, problems: &mut Problems) -> Option<
     };
     let text = enabled.get("expression").map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))?;
     Some(text).filter(|t| !t.trim().is_empty())
-}
-
-fn expected_artifacts(object: &Object, problems: &mut Problems) -> Vec<ExpectedArtifact> {
-    let values = list(object, "expectedArtifacts", problems);
-    let mut seen = HashSet::new();
-    let mut found = Vec::new();
-    for (i, value) in values.iter().enumerate() {
-        let pointer = format!("/expectedArtifacts/{i}");
-        let Some(artifact) = typed::<ExpectedArtifact>(value, &pointer, problems) else { continue };
-        if artifact.id.is_empty() {
-            problems.error(format!("{pointer}/id"), "id-missing", "an expected artifact has an id");
-        } else if !seen.insert(artifact.id.clone()) {
-            problems.error(format!("{pointer}/id"), "id-twice", format!("another expected artifact has the id `{}` already", artifact.id));
-        }
-        for (field, pattern) in [("name", &artifact.match_artifact.name), ("version", &artifact.match_artifact.version)] {
-            if compile_whole(pattern).is_err() {
-                let message = format!("`{pattern}` is no valid pattern, so only the same text fits it");
-                problems.warning(format!("{pointer}/matchArtifact/{field}"), "pattern-invalid", message);
-            }
-        }
-        found.push(artifact);
-    }
-    found
-}
-
-fn triggers(object: &Object, expected: &[ExpectedArtifact], problems: &mut Problems) -> Vec<Trigger> {
-    let values = list(object, "triggers", problems);
-    let mut found = Vec::new();
-    for (i, value) in values.iter().enumerate() {
-        let pointer = format!("/triggers/{i}");
-        let Some(trigger) = typed::<Trigger>(value, &pointer, problems) else { continue };
-        for (k, id) in trigger.expected_artifact_ids.iter().enumerate() {
-            if !expected.iter().any(|e| e.id == *id) {
-                let message = format!("no expected artifact has the id `{id}`");
-                problems.error(format!("{pointer}/expectedArtifactIds/{k}"), "expected-artifact-unknown", message);
-            }
-        }
-        match trigger.kind.as_str() {
-            "docker" => docker_trigger(&trigger, &pointer, problems),
-            "" => problems.error(format!("{pointer}/type"), "type-missing", "a trigger has a type"),
-            kind => problems.warning(
-                format!("{pointer}/type"),
-                "trigger-not-served",
-                format!("triggers of type `{kind}` are kept, but do not fire yet"),
-            ),
-        }
-        found.push(trigger);
-    }
-    found
-}
-
-fn docker_trigger(trigger: &Trigger, pointer: &str, problems: &mut Problems) {
-    if let Err(message) = compile_whole(&trigger.tag) {
-        problems.error(format!("{pointer}/tag"), "pattern-invalid", format!("the tag pattern is not valid: {message}"));
-    }
-    if trigger.account.is_empty() {
-        problems.error(format!("{pointer}/account"), "account-missing", "a docker trigger names a registry account");
-    }
-    if trigger.repository.is_empty() {
-        problems.error(format!("{pointer}/repository"), "repository-missing", "a docker trigger names a repository");
-    }
-}
-
-fn parameters(object: &Object, problems: &mut Problems) -> Vec<Parameter> {
-    let values = list(object, "parameterConfig", problems);
-    let mut seen = HashSet::new();
-    let mut found = Vec::new();
-    for (i, value) in values.iter().enumerate() {
-        let pointer = format!("/parameterConfig/{i}");
-        let Some(mut parameter) = typed::<Parameter>(value, &pointer, problems) else { continue };
-        if parameter.name.is_empty() {
-            problems.error(format!("{pointer}/name"), "name-missing", "a parameter has a name");
-        } else if !seen.insert(parameter.name.clone()) {
-            problems.error(format!("{pointer}/name"), "name-twice", format!("another parameter is called `{}` already", parameter.name));
-        }
-        parameter.options = parameter.options.into_iter().map(|o| o.get("value").cloned().unwrap_or(o)).collect();
-        found.push(parameter);
-    }
-    found
 }
