@@ -184,14 +184,15 @@ fn one(file: &str, found: Found, many: bool, options: &Options) -> Checked {
     report.errors.clone_from(errors);
     report.warnings.clone_from(warnings);
     let mut document = document.clone();
+    let mut fits = true;
     if let Some(object) = document.as_object_mut() {
         name(file, object, &found, many, &mut report);
-        application(object, &found, options, &mut report);
+        fits = application(object, &found, options, &mut report);
     } else if report.errors.is_empty() {
         report.errors.push(Flaw::at("", "not-an-object", "a pipeline is a JSON object"));
     }
     if document.is_object() && *wrapper != Wrapper::TemplateV1 {
-        look(&mut document, *wrapper, options, &mut report);
+        look(&mut document, *wrapper, fits, options, &mut report);
     }
     report.imported = report.errors.is_empty();
     report.planned &= report.imported;
@@ -229,8 +230,8 @@ fn name(file: &str, object: &mut Map<String, Value>, found: &Found, many: bool, 
     }
 }
 
-/// What can be no application's name here is something that has to be said when the pipeline is imported.
-fn application(object: &mut Map<String, Value>, found: &Found, options: &Options, report: &mut Report) {
+/// What can be no application's name here is something that has to be said when the pipeline is imported; then it is not true.
+fn application(object: &mut Map<String, Value>, found: &Found, options: &Options, report: &mut Report) -> bool {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let written = object.get("application").and_then(text).or_else(|| found.application.clone());
     report.application.clone_from(&written);
@@ -246,11 +247,25 @@ fn application(object: &mut Map<String, Value>, found: &Found, options: &Options
         report.warnings.push(Flaw::at("/application", "application-needed", format!("{what}: say which when it is imported")));
         report.needs.push(Need { kind: "application", name, pointers: vec!["/application".to_owned()] });
     }
-    let name = wanted.filter(|_| fits).unwrap_or_else(|| NO_APPLICATION.to_owned());
-    object.insert("application".to_owned(), Value::String(name));
+    if let Some(name) = wanted.filter(|_| fits) {
+        object.insert("application".to_owned(), Value::String(name));
+    }
+    fits
 }
 
-fn look(document: &mut Value, wrapper: Wrapper, options: &Options, report: &mut Report) {
+/// Reads the pipeline as if it had an application, where none was said yet.
+fn parsed(document: &Value, fits: bool) -> Result<(Pipeline, Vec<Problem>), Vec<Problem>> {
+    if fits {
+        return Pipeline::parse(document);
+    }
+    let mut document = document.clone();
+    if let Some(object) = document.as_object_mut() {
+        object.insert("application".to_owned(), Value::String(NO_APPLICATION.to_owned()));
+    }
+    Pipeline::parse(&document)
+}
+
+fn look(document: &mut Value, wrapper: Wrapper, fits: bool, options: &Options, report: &mut Report) {
     report.needs.extend(needs::find(document));
     let template = needs::template(document, wrapper, &mut report.needs);
     options.mapping.apply(document);
@@ -261,7 +276,7 @@ fn look(document: &mut Value, wrapper: Wrapper, options: &Options, report: &mut 
     report.kept = kept(document);
     report.stages = counts(document, "stages");
     report.triggers = counts(document, "triggers");
-    match Pipeline::parse(document) {
+    match parsed(document, fits) {
         Ok((pipeline, warnings)) => {
             report.warnings.extend(warnings.into_iter().filter(|warning| tell(warning, &mut report.unsupported)).map(Flaw::from));
             if pipeline.stages.is_empty() && template.is_none() {

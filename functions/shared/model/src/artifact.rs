@@ -110,6 +110,15 @@ pub fn whole_match(pattern: &str, text: &str) -> bool {
     compile_whole(pattern).is_ok_and(|regex| regex.is_match(text))
 }
 
+/// Whether a pattern can be compiled; what has no special character always can.
+pub fn check_pattern(pattern: &str) -> Result<(), String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/' | b':' | b'-' | b'_' | b'@' | b' ' | b'=' | b',');
+    if pattern.len() <= PATTERN_BYTES_MAX && pattern.bytes().all(plain) {
+        return Ok(());
+    }
+    compile_whole(pattern).map(drop)
+}
+
 /// Compiles a pattern so that it matches whole texts only.
 pub fn compile_whole(pattern: &str) -> Result<regex::Regex, String> {
     if pattern.len() > PATTERN_BYTES_MAX {

@@ -20,7 +20,8 @@ pub(super) fn is_v1(object: &Object) -> bool {
     let old = |stage: &Value| stage.get("dependsOn").is_some() || stage.get("inject").is_some();
     let parts = ["configuration", "metadata", "modules", "partials", "variables"].iter().any(|key| object.contains_key(*key));
     let used = object.get("pipeline").and_then(|p| p.get("template")).is_some_and(|t| t.get("source").is_some());
-    config || (first && (parts || used || stages.iter().any(old))) || (!object.contains_key("application") && stages.iter().any(old))
+    let own = !object.contains_key("application");
+    config || (own && (stages.iter().any(old) || (first && (parts || used))))
 }
 
 pub(super) fn first_kind(value: Value, at: &str) -> Found {

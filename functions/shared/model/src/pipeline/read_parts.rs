@@ -6,7 +6,7 @@ use super::parameter::{Comparator, Parameter};
 use super::quartz;
 use super::read::{Object, list, typed};
 use super::shape;
-use crate::artifact::{ExpectedArtifact, compile_whole};
+use crate::artifact::{ExpectedArtifact, check_pattern};
 use crate::lenient::as_text;
 use crate::problem::Problems;
 use crate::trigger::Trigger;
@@ -29,7 +29,7 @@ pub(super) fn expected_artifacts(object: &Object, problems: &mut Problems) -> Ve
             problems.error(format!("{pointer}/id"), "id-twice", format!("another expected artifact has the id `{}` already", artifact.id));
         }
         for (field, pattern) in [("name", &artifact.match_artifact.name), ("version", &artifact.match_artifact.version)] {
-            if compile_whole(pattern).is_err() {
+            if check_pattern(pattern).is_err() {
                 let message = format!("`{pattern}` is no valid pattern, so only the same text fits it");
                 problems.warning(format!("{pointer}/matchArtifact/{field}"), "pattern-invalid", message);
             }
@@ -87,7 +87,7 @@ fn one_trigger(trigger: &Trigger, pointer: &str, problems: &mut Problems) {
 }
 
 fn docker_trigger(trigger: &Trigger, pointer: &str, problems: &mut Problems) {
-    if let Err(message) = compile_whole(&trigger.tag) {
+    if let Err(message) = check_pattern(&trigger.tag) {
         let message = format!("the tag pattern is not valid, so no tag fits it: {message}");
         problems.warning(format!("{pointer}/tag"), "pattern-invalid", message);
     }
@@ -121,7 +121,7 @@ fn other_trigger(kind: &str, object: &Object, pointer: &str, problems: &mut Prob
     }
     if let Some(branch) = text("branch")
         && kind == "git"
-        && let Err(message) = compile_whole(&branch)
+        && let Err(message) = check_pattern(&branch)
     {
         let message = format!("the branch pattern is not valid, so no branch fits it: {message}");
         problems.warning(format!("{pointer}/branch"), "pattern-invalid", message);
@@ -141,7 +141,7 @@ fn constraints(object: &Object, pointer: &str, problems: &mut Problems) {
             let place = format!("{pointer}/{key}/{}", crate::problem::token(name));
             match as_text(value) {
                 None => problems.warning(place, "not-a-text", "a constraint is a pattern"),
-                Some(pattern) if compile_whole(&pattern).is_err() => {
+                Some(pattern) if check_pattern(&pattern).is_err() => {
                     problems.warning(place, "pattern-invalid", "the pattern is not valid, so nothing fits it");
                 }
                 Some(_) => {}
