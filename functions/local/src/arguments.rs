@@ -27,7 +27,8 @@ pub(crate) enum Command {
     App(Group<application::Command>),
     /// Projects, and which applications are bound to them.
     Project(Group<project::Command>),
-    /// Pipelines, their revisions and triggers.
+    /// Pipelines, their revisions and triggers; and what there is to say of files with pipelines.
+    #[command(alias = "pipelines")]
     Pipeline(Group<pipeline::Command>),
     /// Expressions: evaluate a text, here or as an execution sees it, and explain what it asks for.
     #[command(alias = "expression")]
@@ -85,5 +86,14 @@ mod tests {
             assert!(!fits(words), "{words:?}");
         }
         assert!(!fits(&["start", "--application", "a", "--pipeline", "p", "--start-by", "soon"]));
+    }
+
+    #[test]
+    fn files_are_checked_without_a_server() {
+        let fits = |words: &[&str]| Arguments::try_parse_from(["waybill", "pipelines", "check"].iter().chain(words)).is_ok();
+        assert!(fits(&["a.json", "folder", "--json"]));
+        assert!(fits(&["a.json", "--application", "shop", "--map", "account=prod:my-prod", "--map", "namespace=a:b"]));
+        assert!(!fits(&[]));
+        assert!(!fits(&["a.json", "--map", "prod:my-prod"]));
     }
 }

@@ -15,6 +15,7 @@ mod serve;
 mod session;
 mod time;
 mod views;
+mod walk;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -62,7 +63,7 @@ async fn client(command: Command) -> Result<(), Failure> {
         Command::Account(group) => account::run(group.command, &mut Session::open(&group.connection)?).await,
         Command::App(group) => application::run(group.command, &mut Session::open(&group.connection)?).await,
         Command::Project(group) => project::run(group.command, &mut Session::open(&group.connection)?).await,
-        Command::Pipeline(group) => pipeline::run(group.command, &mut Session::open(&group.connection)?).await,
+        Command::Pipeline(group) => pipeline::run(group).await,
         Command::Expressions(group) => expressions::run(group).await,
         Command::Token(group) => token::run(group.command, &mut Session::open(&group.connection)?).await,
         Command::Serve(_) | Command::Demo(_) => Err(Failure::Usage("this is no command of the client".to_owned())),

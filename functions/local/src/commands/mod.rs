@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod application;
+mod check;
 pub(crate) mod execution;
 pub(crate) mod expressions;
 pub(crate) mod order;

@@ -1,10 +1,11 @@
 //! `waybill pipeline …`
 
-use super::{pretty, remove, show_one, show_page};
+use super::{check, pretty, remove, show_one, show_page};
 use crate::api::{Call, Expect};
 use crate::failure::Failure;
 use crate::files;
-use crate::session::{PageOptions, Session};
+use crate::out::Out;
+use crate::session::{Group, PageOptions, Session};
 use crate::views::{self, list, number, text};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -12,6 +13,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Say of files and folders what pipelines they hold, whether those can be imported, and what would be different; without a server.
+    Check(check::Check),
     /// Save a pipeline's JSON; an existing one gets a new revision.
     Save(Save),
     /// A pipeline's JSON; with --json everything that is known of it.
@@ -71,8 +74,17 @@ pub(crate) struct Save {
     revision: Option<u64>,
 }
 
-pub(crate) async fn run(command: Command, session: &mut Session) -> Result<(), Failure> {
+pub(crate) async fn run(group: Group<Command>) -> Result<(), Failure> {
+    let Group { connection, command } = group;
     match command {
+        Command::Check(check) => check::run(&check, &mut Out::stdout(connection.json)),
+        other => asked(other, &mut Session::open(&connection)?).await,
+    }
+}
+
+async fn asked(command: Command, session: &mut Session) -> Result<(), Failure> {
+    match command {
+        Command::Check(_) => Err(Failure::Usage("this asks no server".to_owned())),
         Command::Save(save) => self::save(save, session).await,
         Command::Show { application, pipeline, revision: None } => show_one(session, &path(&application, &pipeline), document).await,
         Command::Show { application, pipeline, revision: Some(revision) } => {
