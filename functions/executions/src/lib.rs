@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 pub fn router(ports: Ports) -> OpenApiRouter {
     OpenApiRouter::default()
         .routes(routes!(start::start_execution))
+        .routes(routes!(start::plan_execution))
         .routes(routes!(start::rerun_execution))
         .routes(routes!(read::list_executions))
         .routes(routes!(read::get_execution))

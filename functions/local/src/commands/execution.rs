@@ -1,7 +1,7 @@
 //! `waybill execution …`
 
 use super::show_one;
-use super::start::{Start, started};
+use super::start::{Start, What, started};
 use crate::api::{Api, Call, Held, Patience};
 use crate::failure::Failure;
 use crate::out::Out;
@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 pub(crate) enum Command {
     /// Start a pipeline; an order shows it in every project that the application is bound to.
     Start(Start),
+    /// Show what a start would run, in which order, with which settings, and what would be skipped; nothing is started.
+    Plan(What),
     /// Executions of an application, newest first.
     List {
         /// The application.
@@ -129,6 +131,7 @@ pub(crate) enum Verdict {
 pub(crate) async fn run(command: Command, session: &mut Session) -> Result<(), Failure> {
     match command {
         Command::Start(start) => start.send(session, &["api", "executions"], said).await,
+        Command::Plan(what) => what.plan(session).await,
         Command::List { application, pipeline, page } => {
             let call = Call::get(&["api", "applications", &application, "executions"]);
             let call = call.query("pipeline", pipeline.as_ref()).query("limit", Some(page.limit)).query("after", page.after.as_ref());

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 /// What is started, with what.
 #[derive(Debug, Args)]
-pub(crate) struct Start {
+pub(crate) struct What {
     /// The application.
     #[arg(long)]
     application: String,
@@ -32,6 +32,13 @@ pub(crate) struct Start {
     /// Cancel it when it has not begun by then: `10m` from now, an instant such as 2026-01-02T03:04:05Z, or its milliseconds.
     #[arg(long, value_name = "WHEN", value_parser = time::parse)]
     start_by: Option<i64>,
+}
+
+/// A start.
+#[derive(Debug, Args)]
+pub(crate) struct Start {
+    #[command(flatten)]
+    what: What,
     /// Starting again with the same key does nothing twice.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
@@ -40,7 +47,7 @@ pub(crate) struct Start {
     follow: bool,
 }
 
-impl Start {
+impl What {
     fn body(&self) -> Value {
         let parameters: Map<String, Value> = self.parameters.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         let mut body = json!({
@@ -59,10 +66,19 @@ impl Start {
         body
     }
 
+    /// Shows what a start would run, and starts nothing.
+    pub(crate) async fn plan(&self, session: &mut Session) -> Result<(), Failure> {
+        let body = self.body();
+        let answer = session.api.send(Call::post(&["api", "executions", "plan"], &body)).await?;
+        session.out.show(&answer.body, views::plan)
+    }
+}
+
+impl Start {
     /// Starts it by this address, says what came of it in these words, and stays if that was asked for.
     pub(crate) async fn send(self, session: &mut Session, path: &[&str], words: fn(&Value) -> String) -> Result<(), Failure> {
         let key = self.idempotency_key.clone().map_or_else(fresh_key, Ok)?;
-        let body = self.body();
+        let body = self.what.body();
         let answer = session.api.send(Call::post(path, &body).key(&key)).await?.body;
         started(session, &answer, words, self.follow).await
     }

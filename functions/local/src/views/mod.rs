@@ -4,6 +4,7 @@ mod account;
 mod changes;
 mod detail;
 mod lists;
+mod plan;
 mod reasons;
 mod tree;
 
@@ -11,6 +12,8 @@ pub(crate) use account::account;
 pub(crate) use changes::{Watcher, is_complete};
 pub(crate) use detail::{execution, order, order_name, stage_objects};
 pub(crate) use lists::{accounts, applications, executions, log, orders, pipelines, projects, revisions, tags, tokens, triggers};
+
+pub(crate) use plan::plan;
 
 use crate::time;
 use reasons::{code, reason};

@@ -10,6 +10,7 @@ pub mod inbox;
 pub mod keys;
 pub mod logs;
 pub mod plan;
+pub mod preview;
 pub mod pushed;
 pub mod restart;
 pub mod retention;

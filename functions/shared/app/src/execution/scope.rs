@@ -5,10 +5,10 @@ use super::stored::{Kept, StageData, object};
 use crate::error::AppError;
 use crate::pipelines;
 use crate::ports::{Blobs, Moment, StepScope, StoreError, Table};
-use import::yaml;
 use async_trait::async_trait;
 use engine::{Execution, RunState, StageRun};
 use expression::{Host, Refusal, Scope};
+use import::yaml;
 use model::Millis;
 use model::id::{AppName, PipelineId};
 use serde_json::{Map, Value, json};
@@ -20,6 +20,8 @@ use std::sync::{Arc, OnceLock};
 
 /// Roots that nothing a stage outputs can hide.
 const ROOTS: [&str; 6] = ["trigger", "parameters", "execution", "stages", "artifacts", "resolvedExpectedArtifacts"];
+/// Roots that are the same for every stage from the start on.
+const SETTLED: [&str; 3] = ["trigger", "parameters", "resolvedExpectedArtifacts"];
 /// What is repeated of a name that was not found.
 const SHOWN_CHARS_MAX: usize = 80;
 /// Roots that components can look up by pointer.
@@ -71,6 +73,12 @@ impl StageScope {
         let pipelines = if asks { pipelines::ids_by_name(table, &plan.application, PIPELINES_MAX).await? } else { BTreeMap::new() };
         let pipelines = Arc::new(pipelines);
         Ok(Self { pipelines, run, plan: plan.clone(), execution: execution.clone(), data: data.to_vec(), large, seen: OnceLock::new() })
+    }
+
+    /// Whether a name means the same whatever the stages before this one do.
+    pub(crate) fn is_settled(&self, name: &str) -> bool {
+        let first = before(&self.plan, self.run).is_empty();
+        SETTLED.contains(&name) || self.own().contains_key(name) || (first && name != "execution")
     }
 
     fn seen(&self) -> &Seen {

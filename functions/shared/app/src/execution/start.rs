@@ -21,7 +21,7 @@ use model::artifact::Artifact;
 use model::component::StageType;
 use model::id::{AppName, ExecutionId, PipelineId, ProjectName};
 use model::order::{NOTE_BYTES_MAX, Origin, ReleaseOrder};
-use model::person::{Action, Principal};
+use model::person::{Action, Principal, Role};
 use model::pipeline::{Pipeline, bind_parameters, truthy};
 use model::problem::{Problems, token};
 use model::reason::{Reason, ReasonCode};
@@ -120,11 +120,19 @@ pub async fn start(ports: Ports<'_>, request: &Request) -> Result<Started, AppEr
     if let Some(found) = repeated(ports.table, request.correlation.as_deref()).await? {
         return Ok(found);
     }
+    let (plan, failure) = prepare(ports, request).await?;
+    let projects = orders_go_to(ports.table, request).await?;
+    create(ports, request, &plan, failure, &projects).await
+}
+
+/// Everything that may refuse a start, and what would be stored; nothing is written.
+pub(super) async fn prepare(ports: Ports<'_>, request: &Request) -> Result<(Plan, Option<Reason>), AppError> {
     let (application, _) = applications::load(ports.table, &request.application).await?;
     may_start(&application, request)?;
     deep_enough(ports.limits, request)?;
     let (_, saved) = pipelines::load(ports.table, &request.application, request.pipeline.as_str()).await?;
     let (pipeline, _) = Pipeline::parse(&saved.document).map_err(AppError::Invalid)?;
+    belongs(&pipeline, request)?;
     if pipeline.disabled {
         return Err(AppError::refused(ReasonCode::PipelineDisabled.as_str(), "the pipeline is disabled and cannot be started"));
     }
@@ -137,8 +145,7 @@ pub async fn start(ports: Ports<'_>, request: &Request) -> Result<Started, AppEr
     let (bound, failure) = unbound(bound, request, now)?;
     let mut plan = plan(request, &pipeline, saved.number, stages, parameters, bound, now);
     plan.limits = ports.limits.execution;
-    let projects = orders_go_to(ports.table, request).await?;
-    create(ports, request, &plan, failure, &projects).await
+    Ok((plan, failure))
 }
 
 fn bind(
@@ -207,6 +214,22 @@ fn may_start(application: &Application, request: &Request) -> Result<(), AppErro
         return Err(AppError::invalid("/note", "too-long", format!("a note has at most {NOTE_BYTES_MAX} bytes")));
     }
     Ok(())
+}
+
+/// A pipeline may name groups all of which somebody must belong to; a trigger runs as the account that was made for them.
+fn belongs(pipeline: &Pipeline, request: &Request) -> Result<(), AppError> {
+    let submitter = &request.submitter;
+    if submitter.is(Role::Administrator) || *submitter == Principal::trigger(&request.application) {
+        return Ok(());
+    }
+    match pipeline.details.roles.iter().find(|role| !submitter.groups.contains(*role)) {
+        None => Ok(()),
+        Some(missing) => {
+            let message =
+                format!("only who belongs to {} may start this pipeline: {missing} is missing", pipeline.details.roles.join(", "));
+            Err(AppError::Denied { code: "pipeline-roles".to_owned(), message })
+        }
+    }
 }
 
 async fn repeated(table: &dyn Table, correlation: Option<&str>) -> Result<Option<Started>, AppError> {

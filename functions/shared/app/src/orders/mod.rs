@@ -2,7 +2,7 @@
 
 mod submit;
 
-pub use submit::{ArtifactChoice, Ports, Submission, submit};
+pub use submit::{ArtifactChoice, Ports, Submission, preview, submit};
 
 use crate::applications;
 use crate::error::{AppError, require};

@@ -3,6 +3,7 @@
 
 use crate::accounts;
 use crate::error::{AppError, require};
+use crate::execution::preview::{self, Preview};
 use crate::execution::start::{self, Into, Request, Started};
 use crate::ports::{Registry, RegistryError, Sealer};
 use crate::{applications, pipelines, projects};
@@ -69,6 +70,15 @@ pub struct Submission {
 
 /// Submits a release order.
 pub async fn submit(ports: Ports<'_>, caller: &Principal, submission: &Submission) -> Result<Started, AppError> {
+    start::start(ports.start, &request(ports, caller, submission).await?).await
+}
+
+/// What submitting it would run: the same questions are asked, and nothing is started or stored.
+pub async fn preview(ports: Ports<'_>, caller: &Principal, submission: &Submission) -> Result<Preview, AppError> {
+    preview::preview(ports.start, &request(ports, caller, submission).await?).await
+}
+
+async fn request(ports: Ports<'_>, caller: &Principal, submission: &Submission) -> Result<Request, AppError> {
     let (application, _) = applications::get(ports.start.table, caller, &submission.application).await?;
     require(application.may(caller, Action::Execute))?;
     if let Into::Project(name) = &submission.into {
@@ -81,7 +91,7 @@ pub async fn submit(ports: Ports<'_>, caller: &Principal, submission: &Submissio
     let (row, revision) = pipelines::load(ports.start.table, &application.name, &submission.pipeline).await?;
     let (pipeline, _) = Pipeline::parse(&revision.document).map_err(AppError::Invalid)?;
     let artifacts = resolve(ports, &pipeline, &submission.artifacts).await?;
-    let request = Request {
+    Ok(Request {
         application: application.name,
         pipeline: row.id,
         submitter: caller.clone(),
@@ -95,8 +105,7 @@ pub async fn submit(ports: Ports<'_>, caller: &Principal, submission: &Submissio
         into: submission.into.clone(),
         start_by_ms: submission.start_by_ms,
         parent: None,
-    };
-    start::start(ports.start, &request).await
+    })
 }
 
 fn trigger(dry_run: bool) -> Map<String, Value> {

@@ -5,6 +5,7 @@ mod detail;
 mod log;
 mod order;
 mod ports;
+mod preview;
 mod stage;
 mod start;
 
@@ -12,6 +13,7 @@ pub use detail::{CancelView, EndingView, ExecutionDetail, ExecutionSummary, Orde
 pub use log::{LineView, LogEntryView, TransitionView, VerdictView};
 pub use order::OrderView;
 pub use ports::Ports;
+pub use preview::PreviewView;
 pub use stage::{AnswerView, ObjectView, ProgressView, SignalView, StageDetail, StageView};
 pub use start::{ArtifactBody, Expiry, StartBody};
 

@@ -13,7 +13,7 @@ mod journal;
 mod outcome;
 mod park;
 mod planned;
-mod resolve;
+pub(in crate::execution) mod resolve;
 
 use super::epilogue;
 use super::stored::Outside;

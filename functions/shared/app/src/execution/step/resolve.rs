@@ -6,7 +6,7 @@ use super::held::Held;
 use super::{RESOLVES_A_COMMIT_MAX, Stop, outcome};
 use crate::error::AppError;
 use crate::execution::plan::PlannedStage;
-use crate::execution::scope::{Asked, StageScope, keep};
+use crate::execution::scope::keep;
 use crate::ports::{ITEMS_A_COMMIT_MAX, LogLevel, LogLine, Moment, StepFault};
 use engine::{Effect, Event, Verdict, WindowPass, wanted};
 use expression::Located;
@@ -59,28 +59,18 @@ impl Held {
         if let Some(condition) = &stage.condition {
             match expression::condition_with(condition, scope.as_ref(), &asked) {
                 Ok(true) => {}
-                Ok(false) => {
-                    let reason = Reason::new(ReasonCode::ConditionFalse, "the stage's condition is false", now);
-                    return Ok(Verdict::Skip(reason.with(json!({"condition": condition}))));
-                }
-                Err(error) => {
-                    let message = format!("the stage's condition cannot be evaluated: {error}");
-                    let data = json!({"pointer": "/stageEnabled/expression", "position": error.position, "reason": error.reason, "condition": condition});
-                    return Ok(Verdict::Fail(Reason::new(ReasonCode::ConditionInvalid, message, now).with(data)));
-                }
+                Ok(false) => return Ok(Verdict::Skip(condition_false(condition, now))),
+                Err(error) => return Ok(Verdict::Fail(condition_invalid(condition, &error, now))),
             }
         }
         if let Some(held) = self.window(run, stage, now) {
             return Ok(held);
         }
         let mut softened = Vec::new();
-        let resolved = settings(stage, scope.as_ref(), &asked, &mut softened);
+        let resolved = settings(stage, &mut |_, value| expression::resolve_with(value, scope.as_ref(), &asked), &mut softened);
         self.say_softened(run, attempt, &softened);
         match resolved {
-            Ok(_) if plan.dry_run && !stage.component.runs_in_dry_run => {
-                let message = "this is a dry run, and stages of this type are not run in one";
-                Ok(Verdict::DryRun(Reason::new(ReasonCode::DryRun, message, now).with(json!({"type": stage.kind}))))
-            }
+            Ok(_) if plan.dry_run && !stage.component.runs_in_dry_run => Ok(Verdict::DryRun(not_in_a_dry_run(stage, now))),
             Ok(settings) => self.accept(run, stage, settings, now).await,
             Err(errors) => Ok(Verdict::Fail(expressions_failed(&errors, now))),
         }
@@ -158,12 +148,14 @@ impl Held {
     }
 }
 
+/// Gives a setting its value; pointers of what is wrong begin in the setting.
+pub(in crate::execution) type Evaluate<'a> = dyn FnMut(&str, &Value) -> Result<Value, Vec<Located>> + 'a;
+
 /// Resolves the settings. Texts that only people read stay as they were written where they cannot be evaluated, unless the stage wants
 /// to fail of that, too; they are told in `softened`.
-fn settings(
+pub(in crate::execution) fn settings(
     stage: &PlannedStage,
-    scope: &StageScope,
-    asked: &Asked,
+    evaluate: &mut Evaluate<'_>,
     softened: &mut Vec<Located>,
 ) -> Result<Map<String, Value>, Vec<Located>> {
     let strict = stage.settings.get("failOnFailedExpressions").is_some_and(truthy);
@@ -182,7 +174,7 @@ fn settings(
             resolved.insert(key.clone(), value.clone());
             continue;
         }
-        match expression::resolve_with(value, scope, asked) {
+        match evaluate(key, value) {
             Ok(value) => {
                 resolved.insert(key.clone(), value);
             }
@@ -231,7 +223,22 @@ fn take_out(json: &mut Value, steps: &[&str], at: &mut String, kept: &mut Vec<(S
     }
 }
 
-fn expressions_failed(errors: &[Located], now: Millis) -> Reason {
+pub(in crate::execution) fn condition_false(condition: &str, now: Millis) -> Reason {
+    Reason::new(ReasonCode::ConditionFalse, "the stage's condition is false", now).with(json!({"condition": condition}))
+}
+
+pub(in crate::execution) fn condition_invalid(condition: &str, error: &expression::Error, now: Millis) -> Reason {
+    let message = format!("the stage's condition cannot be evaluated: {error}");
+    let data = json!({"pointer": "/stageEnabled/expression", "position": error.position, "reason": error.reason, "condition": condition});
+    Reason::new(ReasonCode::ConditionInvalid, message, now).with(data)
+}
+
+pub(in crate::execution) fn not_in_a_dry_run(stage: &PlannedStage, now: Millis) -> Reason {
+    let message = "this is a dry run, and stages of this type are not run in one";
+    Reason::new(ReasonCode::DryRun, message, now).with(json!({"type": stage.kind}))
+}
+
+pub(in crate::execution) fn expressions_failed(errors: &[Located], now: Millis) -> Reason {
     let list: Vec<Value> = errors
         .iter()
         .map(|e| json!({"pointer": e.pointer, "position": e.error.position, "reason": e.error.reason, "message": e.error.message}))

@@ -9,6 +9,7 @@ mod late;
 mod leases;
 mod park;
 mod planning;
+mod preview;
 mod reasons;
 mod rerun;
 mod restart;

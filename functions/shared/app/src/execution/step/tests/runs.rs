@@ -343,3 +343,26 @@ async fn a_repetition_after_a_failure_begins_with_an_empty_trace() {
     assert_eq!(world.advance(&started.execution).await, Rest::Ended);
     assert_eq!(world.detail(&started.execution).await.status, Status::Succeeded);
 }
+
+/// Whoever starts a pipeline by hand belongs to all groups that it names.
+#[tokio::test]
+async fn who_starts_a_pipeline_belongs_to_all_groups_it_names() {
+    let world = world(|_| succeeds());
+    let pipeline = world.install(json!({"stages": two_in_a_row(), "roles": ["release", "web"]})).await.unwrap();
+    let in_groups = |groups: &[&str]| Principal {
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        ..principal("dev", Role::Developer)
+    };
+    for (groups, may) in [(vec![], false), (vec!["web"], false), (vec!["release"], false), (vec!["release", "web"], true)] {
+        let request = Request { submitter: in_groups(&groups), ..world.request(&pipeline) };
+        let started = start::start(world.start_ports(), &request).await;
+        match started {
+            Ok(_) => assert!(may, "{groups:?}"),
+            Err(AppError::Denied { code, message }) => {
+                assert_eq!((may, code.as_str()), (false, "pipeline-roles"), "{message}");
+                assert!(message.contains("release, web"), "{message}");
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+}
