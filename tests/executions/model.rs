@@ -15,6 +15,8 @@ mod children;
 mod failures;
 #[path = "model/judgments.rs"]
 mod judgments;
+#[path = "model/plan.rs"]
+mod plan;
 #[path = "model/queue.rs"]
 mod queue;
 #[path = "model/size.rs"]
