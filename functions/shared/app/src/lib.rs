@@ -5,6 +5,7 @@
 pub mod accounts;
 pub mod applications;
 pub mod changes;
+pub mod due;
 pub mod error;
 pub mod execution;
 pub mod expect;

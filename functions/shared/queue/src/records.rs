@@ -83,6 +83,44 @@ pub async fn handle<E: Display, F: Future<Output = Result<(), E>>>(records: Vec<
     join_all(records.into_iter().map(one)).await.into_iter().flatten().collect()
 }
 
+/// The event with which Lambda hands on what a queue of SQS brought.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Batch {
+    #[serde(rename = "Records")]
+    records: Vec<Brought>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Brought {
+    message_id: String,
+    #[serde(default)]
+    body: String,
+}
+
+/// The answer to Lambda: which records failed, and come again. The mapping of the queue must ask for it
+/// (`ReportBatchItemFailures`), or all records of a batch count as done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failed {
+    batch_item_failures: Vec<Failure>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    item_identifier: String,
+}
+
+impl Batch {
+    /// Does what all records ask for, as [`handle`] does.
+    pub async fn handle<E: Display, F: Future<Output = Result<(), E>>>(self, work: impl Fn(Hint) -> F) -> Failed {
+        let records = self.records.into_iter().map(|one| Record { id: one.message_id, body: one.body });
+        let failed = handle(records.collect(), work).await;
+        Failed { batch_item_failures: failed.into_iter().map(|item_identifier| Failure { item_identifier }).collect() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +142,17 @@ mod tests {
         for text in ["", "{}", "null", r#"{"v":1,"hint":{"kind":"dance"}}"#, &" ".repeat(TEXT_BYTES_MAX + 1)] {
             assert!(decode(text).is_err());
         }
+    }
+
+    #[tokio::test]
+    async fn a_batch_of_lambda_is_answered_with_what_failed() {
+        let record = |id: &str, body: &str| serde_json::json!({"messageId": id, "body": body, "receiptHandle": "r", "attributes": {}});
+        let event = serde_json::json!({"Records": [record("a", GOLDEN), record("b", "?"), record("c", &GOLDEN.replace("e1", "e2"))]});
+        let batch: Batch = serde_json::from_value(event).unwrap();
+        let failed = batch.handle(|found| async move { if found == hint("e1") { Ok(()) } else { Err("no") } }).await;
+        let answer = serde_json::json!({"batchItemFailures": [{"itemIdentifier": "b"}, {"itemIdentifier": "c"}]});
+        assert_eq!(serde_json::to_value(failed).unwrap(), answer);
+        assert!(serde_json::from_str::<Batch>("{}").is_err(), "another event is no batch");
     }
 
     #[tokio::test]

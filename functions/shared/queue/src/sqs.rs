@@ -139,27 +139,6 @@ impl Sqs {
         }
     }
 
-    /// Sends many hints with few calls; those that SQS does not take are told in the log, and made good by the tick.
-    pub async fn hint_all(&self, hints: Vec<(Hint, u64)>) {
-        for part in hints.chunks(MESSAGES_A_CALL_MAX) {
-            let entries = part.iter().enumerate().filter_map(|(place, (hint, delay_ms))| {
-                let entry = SendMessageBatchRequestEntry::builder().id(place.to_string()).message_body(records::encode(hint.clone())?);
-                entry.delay_seconds(seconds(*delay_ms)).build().ok()
-            });
-            let entries: Vec<_> = entries.collect();
-            let call = || self.client.send_message_batch().queue_url(&self.options.url).set_entries(Some(entries.clone())).send();
-            match self.ask(call).await {
-                Err(error) => tracing::warn!(%error, hints = part.len(), "hints were not sent; the tick makes it good"),
-                Ok(answer) => {
-                    for entry in answer.failed() {
-                        let hint = entry.id().parse().ok().and_then(|place: usize| part.get(place));
-                        tracing::warn!(?hint, code = entry.code(), "a hint was not sent; the tick makes it good");
-                    }
-                }
-            }
-        }
-    }
-
     async fn receive(&self, wait_s: i32, hidden_s: Option<i32>) -> Result<Vec<Message>, SqsError> {
         let call = || {
             let look = self.client.receive_message().queue_url(&self.options.url).max_number_of_messages(10).wait_time_seconds(wait_s);
@@ -245,6 +224,27 @@ impl Queue for Sqs {
         };
         if let Err(error) = self.ask(call).await {
             tracing::warn!(?hint, %error, "a hint was not sent; the tick makes it good");
+        }
+    }
+
+    /// With few calls.
+    async fn hint_all(&self, hints: Vec<(Hint, u64)>) {
+        for part in hints.chunks(MESSAGES_A_CALL_MAX) {
+            let entries = part.iter().enumerate().filter_map(|(place, (hint, delay_ms))| {
+                let entry = SendMessageBatchRequestEntry::builder().id(place.to_string()).message_body(records::encode(hint.clone())?);
+                entry.delay_seconds(seconds(*delay_ms)).build().ok()
+            });
+            let entries: Vec<_> = entries.collect();
+            let call = || self.client.send_message_batch().queue_url(&self.options.url).set_entries(Some(entries.clone())).send();
+            match self.ask(call).await {
+                Err(error) => tracing::warn!(%error, hints = part.len(), "hints were not sent; the tick makes it good"),
+                Ok(answer) => {
+                    for entry in answer.failed() {
+                        let hint = entry.id().parse().ok().and_then(|place: usize| part.get(place));
+                        tracing::warn!(?hint, code = entry.code(), "a hint was not sent; the tick makes it good");
+                    }
+                }
+            }
         }
     }
 }

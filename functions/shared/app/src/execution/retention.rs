@@ -1,7 +1,7 @@
 //! Executions that need not be kept any longer are forgotten: those that ended long ago and are not among the newest of their pipeline.
 //! Found by the `due` key of their row in the pipeline's list, which goes last, so that whoever dies in between is continued.
 //!
-//! Blobs stay: others may have the same bytes. Nothing sweeps those that nobody refers to yet.
+//! Blobs stay: others may have the same bytes. Those that nothing refers to are swept where they are stored.
 
 use super::epilogue;
 use super::keys;

@@ -48,6 +48,13 @@ pub trait Queue: Send + Sync {
     /// Delivers the hint after the delay (at most 15 minutes), at least once unless it is lost. Never fails the caller: a
     /// hint that cannot be sent is logged by the adapter and made good by the tick.
     async fn hint(&self, hint: Hint, delay_ms: u64);
+
+    /// The same for many hints, each with its delay.
+    async fn hint_all(&self, hints: Vec<(Hint, u64)>) {
+        for (hint, delay_ms) in hints {
+            self.hint(hint, delay_ms).await;
+        }
+    }
 }
 
 /// Bytes by their digest. A reference is written only after its blob.

@@ -25,7 +25,7 @@ pub(crate) enum Came {
 
 /// Identity of something under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
+pub(crate) enum Key {
     Step { run: usize, attempt: u32, seq: u32, retry: u32 },
     Watch { run: usize, attempt: u32, seq: u32 },
 }
@@ -54,6 +54,21 @@ impl<'a> Flights<'a> {
 
     /// Starts what the committed execution wants and stops what it does not want any more.
     pub(crate) async fn reconcile(&mut self, held: &mut Held) -> Result<(), Stop> {
+        for (key, effect) in self.keep_wanted(held) {
+            if self.aborts.contains_key(&key) {
+                continue;
+            }
+            if let Some(future) = start(held, key, &effect).await? {
+                let (abort, registration) = AbortHandle::new_pair();
+                self.aborts.insert(key, abort);
+                self.pool.push(Abortable::new(future, registration).map(Result::ok).boxed());
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops what the committed execution does not want any more, and gives what it wants.
+    pub(crate) fn keep_wanted(&mut self, held: &mut Held) -> BTreeMap<Key, Effect> {
         let mut want: BTreeMap<Key, Effect> = BTreeMap::new();
         for effect in wanted(&held.meta.execution) {
             match &effect {
@@ -76,17 +91,7 @@ impl<'a> Flights<'a> {
             }
             keep
         });
-        for (key, effect) in want {
-            if self.aborts.contains_key(&key) {
-                continue;
-            }
-            if let Some(future) = start(held, key, &effect).await? {
-                let (abort, registration) = AbortHandle::new_pair();
-                self.aborts.insert(key, abort);
-                self.pool.push(Abortable::new(future, registration).map(Result::ok).boxed());
-            }
-        }
-        Ok(())
+        want
     }
 
     /// Waits for the first thing to come in, at most until the instant, and takes what came in with it.

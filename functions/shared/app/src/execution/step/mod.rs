@@ -94,14 +94,14 @@ impl Ports {
 pub trait Inbox: Send + Sync {
     /// Returns when the inbox should be looked at; at once when that was asked since the last call.
     async fn woken(&self);
-    /// True when the process wants to stop: the worker rests as soon as no step is under way.
+    /// True when the process wants to stop: the worker begins no further step, and rests as soon as no step is under way.
     fn closing(&self) -> bool;
 }
 
 /// How long a worker may go on.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
-    /// Rest by then.
+    /// Begin no further step from then on, and rest when those that have begun are over.
     pub until_ms: Option<Millis>,
     /// Rest after so long with nothing but watches.
     pub linger_ms_max: Millis,
@@ -183,7 +183,7 @@ async fn drive(held: &mut Held, inbox: &dyn Inbox, budget: Budget) -> Result<Opt
     let clock = held.ports.clock.clone();
     let mut flights = Flights::new(clock.clone(), inbox);
     let mut busy_since = clock.now_ms();
-    let mut look = true;
+    let (mut look, mut begun) = (true, false);
     let mut came: Vec<Came> = Vec::new();
     loop {
         let now = clock.now_ms();
@@ -211,13 +211,20 @@ async fn drive(held: &mut Held, inbox: &dyn Inbox, budget: Budget) -> Result<Opt
         if !held.leased && !wanted(&held.meta.execution).is_empty() {
             held.keep_lease(now).await?;
         }
-        flights.reconcile(held).await?;
+        let spent = inbox.closing() || budget.until_ms.is_some_and(|until| now >= until);
+        if spent && begun {
+            // What has not begun is for another worker, who is hinted at it at once.
+            let _left = flights.keep_wanted(held);
+        } else {
+            // However little time there is, whoever has taken it does something: otherwise nobody ever might.
+            flights.reconcile(held).await?;
+        }
         if flights.has_steps() {
             busy_since = now;
+            begun = true;
         }
         let more = look || held.wants_resolving() || !held.meta.supersedes.is_empty();
         let linger = now.saturating_sub(busy_since) >= budget.linger_ms_max;
-        let spent = inbox.closing() || budget.until_ms.is_some_and(|until| now >= until);
         if !more && !flights.has_steps() && (!flights.has_watches() || linger || spent) {
             return Ok(Some(Rest::Until(wake_at(&held.meta.execution))));
         }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::execution::stored::Outside;
-use crate::ports::{JournalError, StepJournal};
+use crate::ports::{Hint, JournalError, StepJournal};
 
 /// Ready once a clock that moves while somebody sleeps has come to an instant.
 fn until(clock: Arc<FixedClock>, at: Millis) -> impl Future<Output = ()> {
@@ -43,6 +43,40 @@ async fn it_is_kept_as_long_as_a_step_takes_whatever_the_budget() {
     assert_eq!(world.status(&id).await, Status::Succeeded);
     // The start, the step's start, its outcome; and the lease, every 15 s until that was seen.
     assert_eq!(world.writes(), 3 + 7);
+}
+
+#[tokio::test]
+async fn without_a_budget_left_no_further_step_begins_and_a_hint_brings_the_next_worker() {
+    let clock = Arc::new(FixedClock::default());
+    let time = clock.clone();
+    let mut world = world(move |_| {
+        let at = time.now_ms() + 1_000;
+        until(time.clone(), at).then(|()| succeeds()).boxed()
+    });
+    world.ports.clock = clock;
+    let chain = json!([
+        {"refId": "1", "type": "wait"}, {"refId": "2", "type": "wait", "requisiteStageRefIds": ["1"]},
+        {"refId": "3", "type": "wait", "requisiteStageRefIds": ["2"]}, {"refId": "4", "type": "wait", "requisiteStageRefIds": ["3"]},
+        {"refId": "5", "type": "wait", "requisiteStageRefIds": ["4"]},
+    ]);
+    let id = world.prepare(chain).await.unwrap().execution;
+    let mut made = Vec::new();
+    loop {
+        let now = world.ports.clock.now_ms();
+        // The last one is late before it begins, and makes a step all the same.
+        let until_ms = if made.is_empty() { now + 1_500 } else { now };
+        world.hints.take();
+        let rest = advance(&world.ports, &id, &NeverWoken, Budget { until_ms: Some(until_ms), ..BUDGET }).await.unwrap();
+        made.push(world.calls().len());
+        if rest == Rest::Ended {
+            break;
+        }
+        assert!(matches!(rest, Rest::Until(Some(at)) if at <= world.ports.clock.now_ms()), "{rest:?}");
+        assert_eq!(world.hints.take(), [Hint::Execution { id: id.clone() }], "another worker is called");
+        assert!(world.meta(&id).await.fence.is_empty(), "who need not wait for the lease");
+    }
+    assert_eq!(made, [1, 2, 3, 4, 5], "one step each");
+    assert_eq!(world.status(&id).await, Status::Succeeded);
 }
 
 #[tokio::test]
