@@ -4,22 +4,22 @@
 //! target only posts there. Nothing is remembered here: whatever is lost comes back through the table's `due` index. It
 //! holds no queue, no HTTP and no compiler, and it never decides what an execution does next.
 
+mod components;
 mod dispatch;
+mod invocation;
 mod mailbox;
 mod work;
 
+pub use components::{Fetching, components_folder};
+pub use invocation::{Invoked, Outside};
 pub use work::Ports;
 
 use app::error::AppError;
 use app::ports::Hint;
 use dispatch::{Dispatcher, Limits};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use work::Worker;
-
-/// Most keys of the `due` index that one tick looks at.
-const DUE_A_TICK_MAX: usize = 10_000;
 
 /// Moves executions, starts what pushes ask for, verifies accounts.
 pub struct Orchestrator {
@@ -50,16 +50,8 @@ impl Orchestrator {
     pub async fn tick(&self, horizon_ms: u64) -> Result<usize, AppError> {
         let execution = &self.ports.execution;
         let until = execution.clock.now_ms().saturating_add(horizon_ms);
-        let keys = execution.table.due(until, DUE_A_TICK_MAX).await?;
-        // Several items of one execution may be due; it is looked at once.
-        let mut seen = BTreeSet::new();
-        let mut count = 0;
-        for hint in keys.iter().filter_map(work::hint_of) {
-            if seen.insert(format!("{hint:?}")) {
-                count += usize::from(self.dispatcher.offer(hint));
-            }
-        }
-        Ok(count)
+        let hints = app::due::hints(execution.table.as_ref(), until).await?;
+        Ok(hints.into_iter().map(|hint| usize::from(self.dispatcher.offer(hint))).sum())
     }
 
     /// Takes nothing new, lets what is under way come to rest for at most `grace`, then stops it. Gives how many had to be

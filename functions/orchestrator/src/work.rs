@@ -1,16 +1,16 @@
-//! What is done for each kind of hint, and which hint a due item stands for.
+//! What is done for each kind of hint.
 
 use crate::dispatch::Work;
 use crate::mailbox::Mailbox;
 use app::accounts::{self, CloudVerifyPorts, RegistryVerifyPorts};
 use app::error::AppError;
-use app::execution::keys;
 use app::execution::pushed::PushStarter;
 use app::execution::retention;
-use app::execution::step::{self, Budget, Rest};
-use app::ports::{Hint, Key, Registry};
+use app::execution::step::{self, Budget, Inbox, Rest};
+use app::ports::{Hint, Registry};
 use app::pushes::{self, Processing, StoredSources};
 use async_trait::async_trait;
+use model::Millis;
 use model::id::{AccountName, ExecutionId, PipelineId, TriggerId};
 use std::sync::Arc;
 
@@ -29,22 +29,10 @@ pub(crate) struct Worker {
     sources: StoredSources,
 }
 
-/// The hint for an item under the `due` index; none for what nobody here looks after.
-pub(crate) fn hint_of(key: &Key) -> Option<Hint> {
-    let execution = || keys::execution_of(&key.partition).map(|id| Hint::Execution { id });
-    execution().or_else(|| retention::due_hint(key)).or_else(|| pushes::due_hint(key)).or_else(|| accounts::due_hint(key))
-}
-
 #[async_trait]
 impl Work for Worker {
     async fn work(&self, hint: &Hint, mailbox: &Mailbox) -> Result<(), AppError> {
-        match hint {
-            Hint::Execution { id } => Box::pin(self.execution(id, mailbox)).await,
-            Hint::Delivery { trigger, id } => Box::pin(self.delivery(trigger, id)).await,
-            Hint::Retention { pipeline, execution } => Box::pin(self.retention(pipeline, execution)).await,
-            Hint::CloudAccount { name } => Box::pin(self.cloud(name)).await,
-            Hint::RegistryAccount { name } => Box::pin(self.registry(name)).await,
-        }
+        self.look(hint, mailbox, None).await
     }
 }
 
@@ -54,9 +42,20 @@ impl Worker {
         Self { ports, sources }
     }
 
-    async fn execution(&self, id: &ExecutionId, mailbox: &Mailbox) -> Result<(), AppError> {
-        let budget = Budget { until_ms: None, linger_ms_max: self.ports.execution.limits.linger_ms_max };
-        match step::advance(&self.ports.execution, id, mailbox, budget).await? {
+    /// Looks at the target once; an execution rests by the instant, if there is one.
+    pub(crate) async fn look(&self, hint: &Hint, inbox: &dyn Inbox, until_ms: Option<Millis>) -> Result<(), AppError> {
+        match hint {
+            Hint::Execution { id } => Box::pin(self.execution(id, inbox, until_ms)).await,
+            Hint::Delivery { trigger, id } => Box::pin(self.delivery(trigger, id)).await,
+            Hint::Retention { pipeline, execution } => Box::pin(self.retention(pipeline, execution)).await,
+            Hint::CloudAccount { name } => Box::pin(self.cloud(name)).await,
+            Hint::RegistryAccount { name } => Box::pin(self.registry(name)).await,
+        }
+    }
+
+    async fn execution(&self, id: &ExecutionId, inbox: &dyn Inbox, until_ms: Option<Millis>) -> Result<(), AppError> {
+        let budget = Budget { until_ms, linger_ms_max: self.ports.execution.limits.linger_ms_max };
+        match step::advance(&self.ports.execution, id, inbox, budget).await? {
             Rest::Parked => {
                 tracing::error!(execution = %id, "an execution was taken again and again without getting anywhere, and is parked")
             }
@@ -118,26 +117,5 @@ impl Worker {
             changes: ports.changes.as_ref(),
         };
         accounts::verify_registry(&verify, name).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn due_items_lead_to_what_they_belong_to() {
-        let id = ExecutionId::parse("01J").unwrap();
-        assert_eq!(hint_of(&keys::meta(&id)), Some(Hint::Execution { id: id.clone() }));
-        assert_eq!(hint_of(&keys::event(&id, "e")), Some(Hint::Execution { id: id.clone() }));
-        let pipeline = PipelineId::parse("p").unwrap();
-        let retention = Some(Hint::Retention { pipeline: pipeline.clone(), execution: id.clone() });
-        assert_eq!((hint_of(&keys::of_pipeline(&pipeline, &id)), hint_of(&keys::slots(&pipeline))), (retention, None));
-        let delivery = Some(Hint::Delivery { trigger: "t".into(), id: "d".into() });
-        assert_eq!(hint_of(&Key::new("PUSH#t", "DLV#d")), delivery);
-        let name = AccountName::parse("prod").unwrap();
-        assert_eq!(hint_of(&Key::new("CLOUD", "prod")), Some(Hint::CloudAccount { name: name.clone() }));
-        assert_eq!(hint_of(&Key::new("REGISTRIES", "prod")), Some(Hint::RegistryAccount { name }));
-        assert_eq!(hint_of(&Key::new("SYSTEM", "x")), None);
     }
 }

@@ -1,4 +1,5 @@
-//! The function that is told of pushes: a hook for every registry trigger, and the list of what it was told.
+//! The function that is told of pushes: a hook for every registry trigger, and the list of what it was told. And the one that
+//! a clock tells of minutes.
 //!
 //! It stores and answers; it asks no registry and starts nothing. Senders are known by the unguessable token in the path,
 //! and by a signature where the trigger has a secret. Neither the token nor a body is ever logged.
@@ -9,6 +10,7 @@ mod deliveries;
 pub mod formats;
 mod hooks;
 pub mod signature;
+pub mod tick;
 
 use app::ports::Queue;
 use app::pushes::PushSources;

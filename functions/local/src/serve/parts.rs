@@ -4,7 +4,7 @@ use super::held::UntilStop;
 use crate::failure::Failure;
 use app::execution::step;
 use app::limits::Limits;
-use app::ports::{Blobs, Changes, Clock, Cluster, Entropy, Queue, Registry, Sealer, Table};
+use app::ports::{Changes, Clock, Cluster, Entropy, Queue, Registry, Sealer, Table};
 use app::pushes::StoredSources;
 use axum::Router;
 use edge::{About, Edge};
@@ -13,6 +13,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use store::embedded::{Embedded, Options};
+use store::folder_blobs::FolderBlobs;
 use tokio::sync::watch;
 
 /// Everything a server stands on.
@@ -22,7 +23,8 @@ pub(crate) struct Parts {
     pub(crate) entropy: Arc<dyn Entropy>,
     /// True once the server stops.
     pub(crate) stopping: watch::Sender<bool>,
-    blobs: Arc<dyn Blobs>,
+    /// Outputs, plans, logs.
+    pub(crate) blobs: Arc<FolderBlobs>,
     sealer: Arc<dyn Sealer>,
     queue: Arc<dyn Queue>,
     changes: Arc<dyn Changes>,
@@ -45,7 +47,7 @@ impl Parts {
         let store = store.map_err(|error| Failure::Server(format!("the store cannot be opened: {error}")))?.map_err(wrong)?;
         // After the store: whoever holds its lock is alone with the key and the blobs as well.
         let sealer = store::key_file::KeyFile::open(data.join("key")).map_err(wrong)?;
-        let blobs = store::folder_blobs::FolderBlobs::open(data.join("blobs")).map_err(wrong)?;
+        let blobs = FolderBlobs::open(data.join("blobs")).map_err(wrong)?;
         let (queue, hints) = queue::in_process::InProcess::new(Arc::clone(&clock));
         let (stopping, stopped) = watch::channel(false);
         let changes = UntilStop::new(Arc::new(queue::changes::ChangeBus::new(Arc::clone(&clock))), stopped);
@@ -99,7 +101,6 @@ impl Parts {
             changes: self.changes.clone(),
             public_url: public_url.map(|url| url.trim_end_matches('/').into()),
         };
-        let about = About { version: env!("CARGO_PKG_VERSION").to_owned(), commit: option_env!("WAYBILL_COMMIT").map(str::to_owned) };
         let sources = Arc::new(StoredSources::without_secrets(self.table()));
         let executions = edge::execution::Ports {
             edge: edge.clone(),
@@ -122,6 +123,6 @@ impl Parts {
             }),
             triggers::router(triggers::Ports { edge: edge.clone(), sources, queue: self.queue.clone() }),
         ];
-        edge::assemble(edge, about, routers)
+        edge::assemble(edge, About::this_build(), routers)
     }
 }

@@ -39,7 +39,7 @@ pub struct Aws {
     pub bucket: String,
 }
 
-fn way_out() -> SharedHttpClient {
+pub(crate) fn way_out() -> SharedHttpClient {
     Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 

@@ -8,6 +8,7 @@ const _: () = assert!(!app::BUGS_CAN_BE_PLANTED, "a build for people has the fea
 pub mod aws;
 mod clock;
 mod entropy;
+pub mod function;
 mod manual;
 mod start;
 

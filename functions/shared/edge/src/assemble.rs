@@ -44,6 +44,14 @@ pub struct About {
     pub commit: Option<String>,
 }
 
+impl About {
+    /// What this build says of itself.
+    #[must_use]
+    pub fn this_build() -> Self {
+        Self { version: env!("CARGO_PKG_VERSION").to_owned(), commit: option_env!("WAYBILL_COMMIT").map(str::to_owned) }
+    }
+}
+
 #[derive(Clone)]
 struct Own {
     edge: Edge,

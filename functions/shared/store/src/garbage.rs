@@ -7,13 +7,15 @@
 //! or to a copy that is not thrown away.
 
 use crate::Everything;
-use app::ports::{Blobs, Item, StoreError};
+use app::ports::{Blobs, Clock, Item, StoreError};
 use async_trait::async_trait;
+use futures::future::{Either, select};
 use model::Millis;
 use std::collections::BTreeMap;
 
 /// The grace period where nobody says another.
 pub const GRACE_MS: Millis = 24 * 3_600_000;
+const DAY_MS: Millis = 24 * 3_600_000;
 const ITEMS_A_PAGE: usize = 500;
 const BLOBS_A_PAGE: usize = 1_000;
 /// Pages of a table are not read at one instant: a reference that moves could be missed once.
@@ -48,6 +50,25 @@ pub struct Swept {
     pub old: usize,
     /// Thrown away.
     pub removed: usize,
+    /// Given up for want of time.
+    pub cut: bool,
+}
+
+/// How much one sweep may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Nothing younger is thrown away.
+    pub grace_ms: Millis,
+    /// Most blobs that are thrown away; each day the look begins at other ones.
+    pub removed_max: usize,
+    /// Gives up then: nothing is thrown away before everything that could refer to it was looked at.
+    pub until_ms: Option<Millis>,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { grace_ms: GRACE_MS, removed_max: 10_000, until_ms: None }
+    }
 }
 
 /// Throws away what nothing refers to and what was stored before `now - grace_ms`.
@@ -55,8 +76,46 @@ pub struct Swept {
 /// # Errors
 /// When something cannot be read or removed; what was removed until then is gone, and was garbage.
 pub async fn sweep(table: &dyn Everything, blobs: &dyn Sweepable, now: Millis, grace_ms: Millis) -> Result<Swept, StoreError> {
+    let bounds = Bounds { grace_ms, removed_max: usize::MAX, until_ms: None };
+    sweep_bounded(table, blobs, now, bounds).await
+}
+
+/// The same within bounds.
+///
+/// # Errors
+/// As [`sweep`].
+pub async fn sweep_within(table: &dyn Everything, blobs: &dyn Sweepable, clock: &dyn Clock, bounds: Bounds) -> Result<Swept, StoreError> {
+    let sweeping = Box::pin(sweep_bounded(table, blobs, clock.now_ms(), bounds));
+    let Some(until) = bounds.until_ms else { return sweeping.await };
+    match select(sweeping, clock.sleep_until(until)).await {
+        Either::Left((swept, _)) => swept,
+        Either::Right(_) => {
+            tracing::warn!("the time was too short to sweep blobs; what was not thrown away stays until another time");
+            Ok(Swept { cut: true, ..Swept::default() })
+        }
+    }
+}
+
+/// Some of what is old, beginning at another place each day, so that all have their turn.
+fn only_some(old: &mut BTreeMap<String, Stored>, kept: &mut Vec<String>, now: Millis, most: usize) {
+    if old.len() <= most {
+        return;
+    }
+    let from = format!("{:02x}", (now / DAY_MS) % 256);
+    let first = old.split_off(&from);
+    let second = std::mem::take(old);
+    for (place, (digest, stored)) in first.into_iter().chain(second).enumerate() {
+        if place < most {
+            old.insert(digest, stored);
+        } else {
+            kept.push(digest);
+        }
+    }
+}
+
+async fn sweep_bounded(table: &dyn Everything, blobs: &dyn Sweepable, now: Millis, bounds: Bounds) -> Result<Swept, StoreError> {
     let mut swept = Swept::default();
-    let Some(until) = now.checked_sub(grace_ms) else { return Ok(swept) };
+    let Some(until) = now.checked_sub(bounds.grace_ms) else { return Ok(swept) };
     let mut kept = Vec::new();
     let mut old = BTreeMap::new();
     let mut after = None;
@@ -76,6 +135,7 @@ pub async fn sweep(table: &dyn Everything, blobs: &dyn Sweepable, now: Millis, g
         }
     }
     swept.old = old.len();
+    only_some(&mut old, &mut kept, now, bounds.removed_max);
     for _ in 0..LOOKS {
         if old.is_empty() {
             return Ok(swept);
@@ -149,6 +209,19 @@ fn spare(bytes: &[u8], old: &mut BTreeMap<String, Stored>, kept: &mut Vec<String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_leave_some_for_another_day() {
+        let stored = |digest: &str| (digest.to_owned(), Stored { sha256: digest.to_owned(), stored_ms: 1, copy: String::new() });
+        let some = |day: Millis, most: usize| {
+            let (mut old, mut kept) = (["00", "7f", "80", "ff"].map(stored).into_iter().collect(), vec![]);
+            only_some(&mut old, &mut kept, day * DAY_MS, most);
+            (old.into_keys().collect::<Vec<_>>(), kept)
+        };
+        assert_eq!(some(0, 4).0.len(), 4);
+        assert_eq!(some(0, 2), (vec!["00".to_owned(), "7f".to_owned()], vec!["80".to_owned(), "ff".to_owned()]));
+        assert_eq!(some(0x80, 3), (vec!["00".to_owned(), "80".to_owned(), "ff".to_owned()], vec!["7f".to_owned()]));
+    }
 
     #[test]
     fn a_digest_is_found_wherever_it_stands() {

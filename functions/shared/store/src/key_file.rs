@@ -50,6 +50,15 @@ impl KeyFile {
         }
     }
 
+    /// Reads the key file, which must be there: where it is missing, a fresh key would open nothing that was sealed before.
+    ///
+    /// # Errors
+    /// When there is none, when others may read it, when it holds no key, when the file system fails.
+    pub fn existing(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        read(path, File::open(path).map_err(|error| OpenError::io(path, &error))?)
+    }
+
     /// A key that lives as long as this value; for tests.
     ///
     /// # Errors

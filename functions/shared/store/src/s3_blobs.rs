@@ -97,7 +97,8 @@ impl S3Blobs {
         let config = aws_sdk_s3::config::Builder::from(sdk)
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
-            .force_path_style(options.path_style)
+            // An endpoint of its own has one name for all buckets.
+            .force_path_style(options.path_style || sdk.endpoint_url().is_some())
             .build();
         Self { client: Client::from_conf(config), place: Place::new(format!("bucket `{}`", options.bucket), sdk), options }
     }

@@ -164,9 +164,9 @@ async fn what_is_referred_to_stays_and_the_rest_goes() {
         assert_eq!(sweep(&table, &*blobs, 1_000, GRACE_MS).await.unwrap(), Swept::default(), "before time began");
         let now = u64::try_from(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
         let young = sweep(&table, &*blobs, now, GRACE_MS).await.unwrap();
-        assert_eq!(young, Swept { blobs: 8, old: 0, removed: 0 }, "all are young");
+        assert_eq!(young, Swept { blobs: 8, ..Swept::default() }, "all are young");
         let swept = sweep(&table, &*blobs, LATER, GRACE_MS).await.unwrap();
-        assert_eq!(swept, Swept { blobs: 8, old: 8, removed: 3 });
+        assert_eq!(swept, Swept { blobs: 8, old: 8, removed: 3, ..Swept::default() });
         for kept in [&component, &plan, &output, &attribute, &key] {
             assert!(blobs.get(kept).await.unwrap().is_some());
         }
