@@ -1,6 +1,6 @@
 //! The words after `waybill`.
 
-use crate::commands::{account, application, execution, expressions, order, pipeline, project, token};
+use crate::commands::{account, application, dead_letters, execution, expressions, install, order, pipeline, project, token};
 use crate::session::Group;
 use crate::{demo, serve};
 use clap::{Parser, Subcommand};
@@ -17,6 +17,10 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run the server: every function in this process, on a folder.
     Serve(serve::Options),
+    /// Make the table and the bucket of an installation on AWS ready: stage types, and the first administrator's token.
+    Install(install::Options),
+    /// What the queue of an installation on AWS laid aside because it failed again and again.
+    DeadLetters(dead_letters::Options),
     /// Release orders: submit, list, show.
     Order(Group<order::Command>),
     /// Executions: start, list, show, follow, judge, hold, restart, shorten, cancel, log.

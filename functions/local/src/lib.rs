@@ -33,6 +33,8 @@ pub fn main() -> ExitCode {
     boot::install_crypto();
     let done = match arguments.command {
         Command::Serve(options) => on(Builder::new_multi_thread(), serve::run(options)),
+        Command::Install(options) => on(Builder::new_multi_thread(), commands::install::run(options)),
+        Command::DeadLetters(options) => on(Builder::new_current_thread(), commands::dead_letters::run(options)),
         Command::Demo(options) => on(Builder::new_current_thread(), demo::run(*options)),
         other => on(Builder::new_current_thread(), client(other)),
     };
@@ -66,6 +68,8 @@ async fn client(command: Command) -> Result<(), Failure> {
         Command::Pipeline(group) => pipeline::run(group).await,
         Command::Expressions(group) => expressions::run(group).await,
         Command::Token(group) => token::run(group.command, &mut Session::open(&group.connection)?).await,
-        Command::Serve(_) | Command::Demo(_) => Err(Failure::Usage("this is no command of the client".to_owned())),
+        Command::Serve(_) | Command::Install(_) | Command::DeadLetters(_) | Command::Demo(_) => {
+            Err(Failure::Usage("this is no command of the client".to_owned()))
+        }
     }
 }

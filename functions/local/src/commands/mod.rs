@@ -3,8 +3,10 @@
 pub(crate) mod account;
 pub(crate) mod application;
 mod check;
+pub(crate) mod dead_letters;
 pub(crate) mod execution;
 pub(crate) mod expressions;
+pub(crate) mod install;
 pub(crate) mod order;
 pub(crate) mod pipeline;
 pub(crate) mod project;

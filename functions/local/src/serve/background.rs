@@ -1,4 +1,5 @@
-//! What runs beside the requests: hints go to the orchestrator, each second what is due does, and expired items go.
+//! What runs beside the requests: hints go to the orchestrator, each second what is due does, expired items go, and blobs
+//! that nothing refers to.
 
 use super::parts::Parts;
 use app::ports::Clock;
@@ -7,11 +8,17 @@ use queue::in_process::Receiver;
 use std::sync::Arc;
 use std::time::Duration;
 use store::embedded::Embedded;
+use store::folder_blobs::FolderBlobs;
+use store::garbage::{self, Bounds};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 const TICK: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_secs(60);
+/// How often blobs are swept; first so long after the start.
+const BLOBS: Duration = Duration::from_secs(3_600);
+/// Longest that one sweep of blobs takes.
+const BLOBS_MS_MAX: u64 = 15 * 60_000;
 /// Items that one look removes; more looks follow at once.
 const SWEPT_A_LOOK_MAX: usize = 1_000;
 
@@ -28,7 +35,8 @@ pub(crate) fn start(orchestrator: &Arc<Orchestrator>, hints: Receiver, parts: &P
         }
     };
     let sweep = sweep(Arc::clone(&parts.store), Arc::clone(&parts.clock));
-    Background { tasks: vec![tokio::spawn(handle), tokio::spawn(tick(ticking)), tokio::spawn(sweep)] }
+    let blobs = sweep_blobs(Arc::clone(&parts.store), Arc::clone(&parts.blobs), Arc::clone(&parts.clock));
+    Background { tasks: vec![tokio::spawn(handle), tokio::spawn(tick(ticking)), tokio::spawn(sweep), tokio::spawn(blobs)] }
 }
 
 impl Background {
@@ -74,6 +82,19 @@ async fn tick(orchestrator: Arc<Orchestrator>) {
                     tracing::error!(%error, ?error, "what is due cannot be read");
                 }
             }
+        }
+    }
+}
+
+async fn sweep_blobs(store: Arc<Embedded>, blobs: Arc<FolderBlobs>, clock: Arc<dyn Clock>) {
+    let mut interval = every(BLOBS);
+    // The first comes at once, when there is enough to do.
+    interval.tick().await;
+    loop {
+        interval.tick().await;
+        let bounds = Bounds { until_ms: Some(clock.now_ms().saturating_add(BLOBS_MS_MAX)), ..Bounds::default() };
+        if let Err(error) = garbage::sweep_within(store.as_ref(), blobs.as_ref(), clock.as_ref(), bounds).await {
+            tracing::warn!(%error, "blobs that nothing refers to stay for now");
         }
     }
 }

@@ -14,9 +14,7 @@ const ADVICE: &str = "`cargo dev plugins` builds the components; name their fold
 
 /// Installs the components, and gives the folder that steps load them from.
 pub(crate) async fn install(parts: &Parts, named: Option<&Path>, data: &Path) -> Result<PathBuf, Failure> {
-    let from = find(named)?;
-    let rows = read(&from)?;
-    check(&rows, &from)?;
+    let (from, rows) = built(named)?;
     let into = data.join("components");
     std::fs::create_dir_all(&into).map_err(Failure::file(&into))?;
     for row in &rows {
@@ -27,6 +25,28 @@ pub(crate) async fn install(parts: &Parts, named: Option<&Path>, data: &Path) ->
     let names: Vec<String> = rows.iter().map(|row| format!("{} {}", row.name, row.version)).collect();
     tracing::info!(components = names.join(", "), "stage types installed");
     Ok(into)
+}
+
+/// The folder of what was built, and its rows: all fit this program's engine.
+pub(crate) fn built(named: Option<&Path>) -> Result<(PathBuf, Vec<StageType>), Failure> {
+    let from = find(named)?;
+    let rows = read(&from)?;
+    check(&rows, &from)?;
+    Ok((from, rows))
+}
+
+/// The native code of a component of that folder.
+pub(crate) fn code(folder: &Path, digest: &str) -> Result<Vec<u8>, Failure> {
+    let path = folder.join(place(digest, folder)?);
+    std::fs::read(&path).map_err(Failure::file(&path))
+}
+
+/// The name becomes a path, and the index is a file like any other.
+fn place(digest: &str, folder: &Path) -> Result<String, Failure> {
+    if digest.len() != 64 || !digest.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(Failure::Server(format!("`{digest}` in {} is not a digest: {ADVICE}", folder.display())));
+    }
+    Ok(format!("{digest}.cwasm"))
 }
 
 /// The named folder, or the usual places around this program.
@@ -61,11 +81,7 @@ fn check(rows: &[StageType], folder: &Path) -> Result<(), Failure> {
 }
 
 fn copy(from: &Path, into: &Path, digest: &str) -> Result<(), Failure> {
-    // The name becomes a path, and the index is a file like any other.
-    if digest.len() != 64 || !digest.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(Failure::Server(format!("`{digest}` in {} is not a digest: {ADVICE}", from.display())));
-    }
-    let name = format!("{digest}.cwasm");
+    let name = place(digest, from)?;
     let (source, target) = (from.join(&name), into.join(&name));
     if target.is_file() {
         return Ok(());
@@ -94,7 +110,7 @@ mod tests {
     #[test]
     fn a_digest_cannot_name_another_place() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(copy(folder.path(), folder.path(), "../../x").is_err());
+        assert!(copy(folder.path(), folder.path(), "../../x").is_err() && code(folder.path(), "../../x").is_err());
         let (digest, into) = ("a".repeat(64), folder.path().join("into"));
         std::fs::create_dir(&into).unwrap();
         assert!(copy(folder.path(), &into, &digest).is_err(), "it is not there");

@@ -3,7 +3,7 @@
 
 mod admin;
 mod background;
-mod components;
+pub(crate) mod components;
 mod held;
 mod http;
 mod limits;
