@@ -17,8 +17,8 @@ use tests::api::stage_of;
 use tests::documents::{
     APPLICATION, CLOUD, EXPECTED, PIPELINE, PROJECT, REGISTRY, application, deploy, deployment, pipeline, service, stage, story, with,
 };
-use tests::site::{orders_path, person, pipeline_path};
-use tests::{Answer, Site};
+use tests::site::{Home, orders_path, person, pipeline_path};
+use tests::{Answer, Deployed, Site};
 
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -26,7 +26,7 @@ fn now_ms() -> i64 {
 }
 
 /// The newest order, once there are so many.
-async fn newest_order(site: &Site, count: usize) -> Value {
+async fn newest_order(site: &Site<impl Home>, count: usize) -> Value {
     let enough = |page: &Value| page["items"].as_array().is_some_and(|items| items.len() >= count);
     let page = site.developer.until("an order", &orders_path(), enough).await;
     let items = page["items"].as_array().unwrap();
@@ -34,7 +34,7 @@ async fn newest_order(site: &Site, count: usize) -> Value {
     items[0].clone()
 }
 
-async fn deliveries(site: &Site) -> Value {
+async fn deliveries(site: &Site<impl Home>) -> Value {
     let triggers = site.operator.get(&format!("{}/triggers", pipeline_path())).await.ok();
     let trigger = triggers["items"][0]["id"].as_str().unwrap();
     site.operator.get(&format!("{}/triggers/{trigger}/deliveries", pipeline_path())).await.ok()
@@ -42,7 +42,15 @@ async fn deliveries(site: &Site) -> Value {
 
 #[tokio::test]
 async fn a_push_rolls_out_by_itself_and_a_developer_releases_by_hand() {
-    let mut site = Site::empty().await;
+    told(Site::empty().await).await;
+}
+
+#[tokio::test]
+async fn the_story_is_the_same_on_lambda() {
+    told(Site::on(Deployed::start()).await).await;
+}
+
+async fn told(mut site: Site<impl Home>) {
     set_up(&mut site).await;
     let digest = pushed(&site).await;
     pushed_again(&site, &digest).await;
@@ -50,7 +58,7 @@ async fn a_push_rolls_out_by_itself_and_a_developer_releases_by_hand() {
 }
 
 /// What administrator and operator do, step by step, and what they see of it.
-async fn set_up(site: &mut Site) {
+async fn set_up(site: &mut Site<impl Home>) {
     let me = site.admin.get("/api/me").await.ok();
     assert_eq!(me["role"], "administrator", "{me}");
     let me = site.developer.get("/api/me").await.ok();
@@ -84,7 +92,7 @@ async fn set_up(site: &mut Site) {
 }
 
 /// A push, and everything that follows from it alone. Gives the image's digest.
-async fn pushed(site: &Site) -> String {
+async fn pushed(site: &Site<impl Home>) -> String {
     let begun = now_ms();
     let digest = site.registry.push_image(APPLICATION, "1.0.0", b"flaskapp 1.0.0").await.unwrap();
     let done = now_ms();
@@ -113,7 +121,7 @@ async fn pushed(site: &Site) -> String {
 }
 
 /// What the cluster really has is what the pipeline said, with the pushed image and the marks of who deployed it.
-async fn compare_live(site: &Site, digest: &str) {
+async fn compare_live(site: &Site<impl Home>, digest: &str) {
     let live = site.live().deployment().await.unwrap();
     let image = format!("{}/{APPLICATION}@{digest}", site.registry.address());
     assert_eq!(live["spec"]["template"]["spec"]["containers"][0]["image"], image, "{live:#}");
@@ -138,7 +146,7 @@ async fn compare_live(site: &Site, digest: &str) {
 }
 
 /// The same tag and digest again start nothing.
-async fn pushed_again(site: &Site, digest: &str) {
+async fn pushed_again(site: &Site<impl Home>, digest: &str) {
     let again = site.registry.push_image(APPLICATION, "1.0.0", b"flaskapp 1.0.0").await.unwrap();
     assert_eq!(again, digest);
     // A push that fits comes after it on the same way; whatever the first one starts would have been started by then.
@@ -152,7 +160,7 @@ async fn pushed_again(site: &Site, digest: &str) {
 }
 
 /// A version that no trigger takes, released by a developer, who then reads everything about it.
-async fn by_hand(site: &Site) {
+async fn by_hand(site: &Site<impl Home>) {
     let digest = site.registry.push_image(APPLICATION, "1.1.0", b"flaskapp 1.1.0").await.unwrap();
     let wanted = json!({
         "application": APPLICATION, "pipeline": PIPELINE, "parameters": {"ticket": "OPS-7"}, "note": "The one with the new colours",
@@ -201,7 +209,7 @@ fn graph(execution: &Value) {
 }
 
 /// The log tells every status of every stage in order, and what the stages said.
-async fn log(site: &Site, ended: &Value) {
+async fn log(site: &Site<impl Home>, ended: &Value) {
     let entries = site.developer.all(&format!("/api/executions/{}/log", ended["id"].as_str().unwrap())).await;
     let versions: Vec<u64> = entries.iter().filter_map(|entry| entry["version"].as_u64()).collect();
     assert!(versions.is_sorted() && versions.len() == entries.len(), "{versions:?}");

@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use crate::api::stage_of;
 use crate::documents::{APPLICATION, PROJECT, application, pipeline, with};
-use crate::site::person;
+use crate::site::{Home, person};
 use crate::{Answer, Api, Server};
 
 /// A place where pipelines run that need nothing but people and time.
-pub struct Desk {
+pub struct Desk<H = Server> {
     /// The server.
-    pub server: Server,
+    pub server: H,
     /// Gives tokens.
     pub admin: Api,
     /// Configures applications, projects and pipelines.
@@ -32,8 +32,11 @@ impl Desk {
         std::fs::write(&file, limits.to_string()).unwrap();
         Self::of(Server::start_with(&["--limits", file.to_str().unwrap()]).await).await
     }
+}
 
-    async fn of(server: Server) -> Self {
+impl<H: Home> Desk<H> {
+    /// People and the application on a server.
+    pub async fn of(server: H) -> Self {
         let admin = server.admin();
         let operator = person(&admin, "olga", "operator", &[]).await;
         let developer = person(&admin, "dana", "developer", &[]).await;

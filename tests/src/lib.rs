@@ -1,5 +1,5 @@
-//! What the black-box tests share: a real `waybill serve` process, a client that speaks only HTTP to it, the real cluster
-//! and the real registry around it, and the documents of the story.
+//! What the black-box tests share: a real `waybill serve` process, or the real functions on the stand-in for AWS; a client that
+//! speaks only HTTP to them; the real cluster and the real registry around it, and the documents of the story.
 //!
 //! It knows no crate of the product: whatever a test says of Waybill, it was told by an answer over HTTP or by the cluster.
 #![allow(
@@ -11,13 +11,18 @@
 )]
 
 pub mod api;
+pub mod deployed;
 pub mod desk;
 pub mod documents;
 pub mod live;
 pub mod server;
 pub mod site;
+pub mod stack;
+pub mod worker;
 
-pub use api::{Answer, Api};
+pub use api::{Answer, Api, WAIT_MAX};
+pub use deployed::Deployed;
 pub use desk::Desk;
 pub use server::Server;
 pub use site::Site;
+pub use worker::Worker;

@@ -7,12 +7,40 @@ use testkit::{ControlPlane, Registry};
 
 use crate::documents::{APPLICATION, CLOUD, PIPELINE, PROJECT, REGISTRY, application};
 use crate::live::Live;
-use crate::{Api, Server};
+use crate::{Api, Deployed, Server};
+
+/// What Waybill runs on.
+pub trait Home {
+    /// `http://host:port`, and a path before all others if there is one.
+    fn url(&self) -> String;
+    /// The first administrator.
+    fn admin(&self) -> Api;
+}
+
+impl Home for Server {
+    fn url(&self) -> String {
+        Self::url(self)
+    }
+
+    fn admin(&self) -> Api {
+        Self::admin(self)
+    }
+}
+
+impl Home for Deployed {
+    fn url(&self) -> String {
+        Self::url(self)
+    }
+
+    fn admin(&self) -> Api {
+        Self::admin(self)
+    }
+}
 
 /// A place where the story can be played.
-pub struct Site {
+pub struct Site<H = Server> {
     /// The server.
-    pub server: Server,
+    pub server: H,
     /// The registry, which tells nobody of pushes yet.
     pub registry: Registry,
     /// The cluster.
@@ -30,12 +58,7 @@ pub struct Site {
 impl Site {
     /// Server, cluster, registry and people; nothing is registered yet.
     pub async fn empty() -> Self {
-        let plane = ControlPlane::shared().await.unwrap();
-        let (server, registry, namespace) = tokio::join!(Server::start(), Registry::start(Options::default()), plane.namespace("blackbox"));
-        let admin = server.admin();
-        let operator = person(&admin, "olga", "operator", &[]).await;
-        let developer = person(&admin, "dana", "developer", &[]).await;
-        Self { server, registry: registry.unwrap(), plane, namespace: namespace.unwrap(), admin, operator, developer }
+        Self::on(Server::start()).await
     }
 
     /// The same with accounts, the application and its project.
@@ -44,6 +67,18 @@ impl Site {
         site.accounts().await;
         site.application().await;
         site
+    }
+}
+
+impl<H: Home> Site<H> {
+    /// Cluster, registry and people around a server; nothing is registered yet.
+    pub async fn on(home: impl Future<Output = H>) -> Self {
+        let plane = ControlPlane::shared().await.unwrap();
+        let (server, registry, namespace) = tokio::join!(home, Registry::start(Options::default()), plane.namespace("blackbox"));
+        let admin = server.admin();
+        let operator = person(&admin, "olga", "operator", &[]).await;
+        let developer = person(&admin, "dana", "developer", &[]).await;
+        Self { server, registry: registry.unwrap(), plane, namespace: namespace.unwrap(), admin, operator, developer }
     }
 
     /// Registers registry and cluster, and waits until both can be used.

@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::extract::{Path as UrlPath, State};
 use axum::response::IntoResponse;
@@ -22,23 +23,31 @@ use crate::net::Served;
 use crate::{Error, Result};
 
 const ANSWER_MAX: Duration = Duration::from_secs(60);
-/// Far ahead; the emulator does not cut a function short.
-const DEADLINE_MS: &str = "4102444800000";
+/// Far ahead, where nobody says how long an invocation may take. The emulator cuts no function short.
+const DEADLINE_MS: u64 = 4_102_444_800_000;
 
 type Answer = Result<Value, String>;
+
+#[derive(Debug)]
+struct Invocation {
+    event: Value,
+    deadline_ms: u64,
+    answer: oneshot::Sender<Answer>,
+}
 
 /// The side of Lambda that a function talks to.
 #[derive(Debug)]
 pub struct LambdaRuntime {
     served: Served,
-    events: mpsc::UnboundedSender<(Value, oneshot::Sender<Answer>)>,
+    events: mpsc::UnboundedSender<Invocation>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    events: AsyncMutex<mpsc::UnboundedReceiver<(Value, oneshot::Sender<Answer>)>>,
+    events: AsyncMutex<mpsc::UnboundedReceiver<Invocation>>,
     waiting: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
     failed_start: Mutex<Option<String>>,
+    count: AtomicU64,
 }
 
 /// What a function behind an HTTP API answered.
@@ -69,7 +78,12 @@ impl LambdaRuntime {
     /// [`Error::Io`] when nothing can be bound.
     pub async fn start() -> Result<Self> {
         let (events, receiver) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared { events: AsyncMutex::new(receiver), waiting: Mutex::default(), failed_start: Mutex::default() });
+        let shared = Arc::new(Shared {
+            events: AsyncMutex::new(receiver),
+            waiting: Mutex::default(),
+            failed_start: Mutex::default(),
+            count: AtomicU64::new(0),
+        });
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
@@ -106,9 +120,23 @@ impl LambdaRuntime {
     /// # Errors
     /// [`Error::Invalid`] with what the function reported as its error; [`Error::Timeout`] after a minute.
     pub async fn invoke(&self, event: Value) -> Result<Value> {
-        let (sender, receiver) = oneshot::channel();
+        self.invoke_until(event, DEADLINE_MS).await
+    }
+
+    /// The same with so long until the invocation's deadline.
+    ///
+    /// # Errors
+    /// As [`LambdaRuntime::invoke`].
+    pub async fn invoke_within(&self, event: Value, time: Duration) -> Result<Value> {
+        let deadline = SystemTime::now() + time;
+        let since = deadline.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.invoke_until(event, u64::try_from(since.as_millis()).unwrap_or(DEADLINE_MS)).await
+    }
+
+    async fn invoke_until(&self, event: Value, deadline_ms: u64) -> Result<Value> {
+        let (answer, receiver) = oneshot::channel();
         let gone = || Error::Invalid("the emulator has ended".into());
-        self.events.send((event, sender)).map_err(|_| gone())?;
+        self.events.send(Invocation { event, deadline_ms, answer }).map_err(|_| gone())?;
         match tokio::time::timeout(ANSWER_MAX, receiver).await {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(reported))) => Err(Error::Invalid(reported)),
@@ -164,20 +192,20 @@ fn http_answer(answer: &Value) -> Result<HttpAnswer> {
 
 /// Held until there is an event, as the real one is.
 async fn next(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
-    let Some((event, sender)) = shared.events.lock().await.recv().await else {
+    let Some(Invocation { event, deadline_ms, answer }) = shared.events.lock().await.recv().await else {
         return Err(StatusCode::GONE);
     };
     let failed = shared.failed_start.lock().ok().and_then(|mut failed| failed.take());
     if let Some(reported) = failed {
-        let _ = sender.send(Err(reported));
+        let _ = answer.send(Err(reported));
         return Err(StatusCode::GONE);
     }
     let mut waiting = shared.waiting.lock().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-    let id = format!("8476a536-e9f4-11e8-9739-{:012}", waiting.len());
-    waiting.insert(id.clone(), sender);
+    let id = format!("8476a536-e9f4-11e8-9739-{:012}", shared.count.fetch_add(1, Ordering::Relaxed));
+    waiting.insert(id.clone(), answer);
     let headers = [
         ("lambda-runtime-aws-request-id", id),
-        ("lambda-runtime-deadline-ms", DEADLINE_MS.to_owned()),
+        ("lambda-runtime-deadline-ms", deadline_ms.to_string()),
         ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:000000000000:function:function".to_owned()),
         ("lambda-runtime-trace-id", "Root=1-00000000-000000000000000000000000;Sampled=0".to_owned()),
     ];

@@ -8,6 +8,7 @@
 pub mod cloud;
 pub mod control_plane;
 mod error;
+pub mod gate;
 pub mod lambda;
 pub mod net;
 mod part;
@@ -15,10 +16,12 @@ pub mod places;
 pub mod registry;
 pub mod testbed;
 pub mod wait;
+mod zip;
 
 pub use cloud::Cloud;
 pub use control_plane::ControlPlane;
 pub use error::{Error, Result};
+pub use gate::Gate;
 pub use lambda::LambdaRuntime;
 pub use registry::Registry;
 pub use wait::eventually;
