@@ -1,4 +1,5 @@
-//! The client's commands. Each asks the server over HTTP and prints what it says; none decides anything.
+//! The client's commands. Each asks the server over HTTP and prints what it says; none decides anything. Two
+//! speak to AWS instead, for whoever runs an installation there: `install` and `dead-letters`.
 
 pub(crate) mod account;
 pub(crate) mod application;
