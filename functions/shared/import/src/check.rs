@@ -138,7 +138,7 @@ fn assign(pipelines: &mut [Found], flaws: Vec<Flaw>, warnings: bool) {
 }
 
 fn of_yaml(file: &str, text: &str) -> Result<Contents, Box<Report>> {
-    let documents = match yaml::documents(text) {
+    let documents = match yaml::file(text) {
         Ok(documents) => documents,
         Err(error) => return Err(Box::new(no_yaml(file, text, error))),
     };
@@ -157,8 +157,7 @@ fn of_yaml(file: &str, text: &str) -> Result<Contents, Box<Report>> {
 
 fn no_yaml(file: &str, text: &str, error: yaml::YamlError) -> Report {
     let filled_in_later = text.contains("{{") || text.contains("{%");
-    let named = ends_with(file, &[".yaml", ".yml"]);
-    if !speaks_of_pipelines(text) && (!named || filled_in_later) {
+    if !speaks_of_pipelines(text) {
         return Report::none(file, Some("no YAML"));
     }
     let first_kind = filled_in_later && ["schema: \"1\"", "schema: '1'", "schema: 1"].iter().any(|schema| text.contains(schema));

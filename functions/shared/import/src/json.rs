@@ -288,7 +288,7 @@ impl<'t> Reader<'t> {
                 let comma = self.at;
                 self.at += 1;
                 self.blank()?;
-                if self.peek() == Some(close) {
+                if self.peek() == Some(close) && !self.templates {
                     self.warn(comma, "trailing-comma", "JSON has no comma before a closing bracket; it is left out");
                 }
                 Ok(())

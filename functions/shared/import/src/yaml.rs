@@ -27,12 +27,22 @@ pub struct YamlError {
     pub message: String,
 }
 
-/// The documents of a text; empty ones are left out.
+/// The documents of a text; empty ones are left out. A tag that nobody knows says nothing.
 pub fn documents(text: &str) -> Result<Vec<Value>, YamlError> {
+    read(text, false)
+}
+
+/// The same of a file, where a tag that nobody knows is refused: what it asks for would not be done.
+pub fn file(text: &str) -> Result<Vec<Value>, YamlError> {
+    read(text, true)
+}
+
+fn read(text: &str, refuse_tags: bool) -> Result<Vec<Value>, YamlError> {
     if text.len() > BYTES_MAX {
         return Err(YamlError { line: None, column: None, twice: false, message: format!("YAML has at most {BYTES_MAX} bytes") });
     }
     let options = serde_saphyr::options! {
+        reject_unsupported_tags: refuse_tags,
         budget: serde_saphyr::budget! {
             max_documents: DOCUMENTS_MAX,
             max_depth: DEPTH_MAX,
@@ -95,6 +105,14 @@ mod tests {
         let twice = error("x:\n  a: 1\n  b: 2\n  a: 3\n");
         assert!(twice.twice && twice.message.contains("at line 2, column 3, and again at line 4, column 3"), "{twice}");
         assert!(error(&"x".repeat(BYTES_MAX + 1)).message.contains("at most"));
+    }
+
+    #[test]
+    fn tags_that_nobody_knows_are_refused_in_files() {
+        let text = "a: !!python/object:os.system {b: 1}\n";
+        assert!(documents(text).is_ok());
+        assert_eq!(file(text).unwrap_err().line, Some(1));
+        assert_eq!(file("a: !!str 1\nb: !!int \"2\"\n").unwrap(), [json!({"a": "1", "b": 2})]);
     }
 
     #[test]
