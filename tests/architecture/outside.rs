@@ -8,7 +8,7 @@ use crate::workspace::{Metadata, Room, metadata, rooms, root};
 
 const HTTP_FUNCTIONS: [&str; 5] = ["pipelines", "release-orders", "executions", "infrastructure", "triggers"];
 /// Rooms that decide, and never wait for anything.
-const PURE: [&str; 3] = ["model", "engine", "expression"];
+const PURE: [&str; 4] = ["model", "engine", "expression", "import"];
 /// A second TLS stack, or one that needs a system library.
 const BANNED: [&str; 6] = ["aws-lc-sys", "aws-lc-rs", "aws-lc-fips-sys", "openssl-sys", "openssl", "native-tls"];
 

@@ -1,4 +1,4 @@
-//! Every input file beside this one, and what is said of it. With `IMPORT_REWRITE=1` what is said now becomes what is expected.
+//! Every input file beside this one, and what is said of it. With `WAYBILL_WRITE=1` what is said now becomes what is expected.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests, helpers and all")]
 
 mod support;
@@ -19,7 +19,7 @@ fn expected_path(file: &File) -> PathBuf {
 
 #[test]
 fn what_is_said_of_each_file_is_what_is_expected() {
-    let rewrite = std::env::var_os("IMPORT_REWRITE").is_some();
+    let rewrite = std::env::var_os("WAYBILL_WRITE").is_some();
     let mut differing = Vec::new();
     for file in files() {
         let text = format!("{:#}\n", json!(said(&file)));

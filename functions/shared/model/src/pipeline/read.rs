@@ -184,7 +184,10 @@ fn ref_ids(objects: &[&Object], chain: bool, problems: &mut Problems) -> Vec<Str
         let pointer = format!("/stages/{i}/refId");
         let id = match object.get("refId") {
             Some(Value::String(text)) => text.clone(),
-            Some(Value::Number(number)) => number.to_string(),
+            Some(Value::Number(number)) => {
+                problems.warning(&pointer, "ref-id-number", format!("a refId is a text; `{number}` is read as one"));
+                number.to_string()
+            }
             None | Some(Value::Null) if chain => i.to_string(),
             None | Some(Value::Null) => {
                 problems.error(&pointer, "ref-id-missing", "some stages have a refId and this one has none: give one to all or to none");

@@ -24,7 +24,11 @@ pub(super) fn expected_artifacts(object: &Object, problems: &mut Problems) -> Ve
         }
         let Some(artifact) = typed::<ExpectedArtifact>(value, &pointer, problems) else { continue };
         if artifact.id.is_empty() {
-            problems.error(format!("{pointer}/id"), "id-missing", "an expected artifact has an id");
+            problems.warning(
+                format!("{pointer}/id"),
+                "id-missing",
+                "an expected artifact without an id is named by no trigger and no stage",
+            );
         } else if !seen.insert(artifact.id.clone()) {
             problems.error(format!("{pointer}/id"), "id-twice", format!("another expected artifact has the id `{}` already", artifact.id));
         }
