@@ -127,6 +127,8 @@ impl Search {
         if text.starts_with(REFERENCE_PREFIX) {
             return;
         }
+        // A path to a file is none.
+        let named = named.filter(|kind| *kind != "kubeconfig" || text.contains('\n'));
         if let Some(kind) = named.filter(|_| names::could_be_one(text)).or_else(|| looks::kind(text)) {
             self.add(kind);
         }
@@ -162,6 +164,8 @@ mod tests {
         is(json!({"payloadConstraints": {"token": "abc123"}}), "/payloadConstraints/token", "token");
         is(json!({"env": [{"name": "DB_PASSWORD", "value": "hunter2"}]}), "/env/0/value", "password");
         is(json!({"parameterConfig": [{"name": "apiToken", "default": "t0ken"}]}), "/parameterConfig/0/default", "token");
+        is(json!({"env": [{"name": "SESSION_COOKIE_SECRET", "value": "hush"}]}), "/env/0/value", "secret");
+        is(json!({"clientSecret": "hush"}), "/clientSecret", "secret");
         is(json!({"kind": "Secret", "metadata": {}, "data": {"a": "aGk="}}), "/data/a", "secret-object");
         is(json!({"kind": "Secret", "apiVersion": "v1", "stringData": {"a": "hush"}}), "/stringData/a", "secret-object");
     }
@@ -191,6 +195,7 @@ mod tests {
             json!({"env": [{"name": "DB_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "p"}}}]}),
             json!({"password": "secret://stored", "token": "encrypted:s3!k:x", "x": "password: ${PASSWORD}"}),
             json!({"description": "the token is given by a person", "kind": "Secret"}),
+            json!({"existingSecret": "db", "imagePullSecret": "hub", "kubeconfig": "/etc/kube/config", "env": [{"name": "PWD", "value": "/app"}]}),
             json!({"token": "<your token>", "password": "******"}),
         ] {
             assert_eq!(found(plain.clone()), vec![], "{plain}");

@@ -1,7 +1,7 @@
 //! Names that secrets stand under.
 
 /// Endings of names, letters and digits alone, and what stands under them.
-const ENDINGS: [(&str, &str); 18] = [
+const ENDINGS: [(&str, &str); 16] = [
     ("password", "password"),
     ("passwd", "password"),
     ("passphrase", "password"),
@@ -16,25 +16,36 @@ const ENDINGS: [(&str, &str); 18] = [
     ("subscriptionkey", "token"),
     ("privatekey", "private-key"),
     ("clientkeydata", "private-key"),
-    ("clientsecret", "secret"),
-    ("secret", "secret"),
     ("dockerconfigjson", "secret"),
     ("kubeconfig", "kubeconfig"),
 ];
 
+/// What stands before `secret` where that is a secret, and not the name of an object that holds one, as in `existingSecret`.
+const WHOSE: [&str; 13] =
+    ["", "client", "app", "api", "shared", "webhook", "hook", "oauth", "jwt", "consumer", "signing", "session", "secret"];
+
+fn letters(name: &str) -> Option<Vec<u8>> {
+    let lower = |b: u8| b.is_ascii_alphanumeric().then(|| b.to_ascii_lowercase());
+    (name.len() <= 64).then(|| name.bytes().filter_map(lower).collect())
+}
+
 /// What stands under a key of this name; nothing where it is no secret.
 pub(super) fn kind(key: &str) -> Option<&'static str> {
-    if key.len() > 64 {
-        return None;
+    let letters = letters(key)?;
+    if let Some(whose) = letters.strip_suffix(b"secret") {
+        return WHOSE.iter().any(|known| known.as_bytes() == whose).then_some("secret");
     }
-    let lower = |b: u8| b.is_ascii_alphanumeric().then(|| b.to_ascii_lowercase());
-    let letters: Vec<u8> = key.bytes().filter_map(lower).collect();
     ENDINGS.iter().find(|(ending, _)| letters.ends_with(ending.as_bytes())).map(|(_, kind)| *kind)
 }
 
 /// The same for the name of a variable or parameter.
 pub(super) fn kind_of_variable(name: &str) -> Option<&'static str> {
-    if name.is_empty() { None } else { kind(name) }
+    let letters = letters(name)?;
+    // Every shell has a variable of this name, with a folder.
+    if letters == b"pwd" {
+        return None;
+    }
+    kind(name).or_else(|| letters.ends_with(b"secret").then_some("secret"))
 }
 
 /// Words in front of a secret in a header.
