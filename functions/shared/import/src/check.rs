@@ -4,6 +4,7 @@ use crate::expressions;
 use crate::flaw::{Flaw, Place};
 use crate::identities;
 use crate::json;
+use crate::limits::PIPELINES_MAX;
 use crate::needs::{self, Mapping, Need};
 use crate::plan;
 use crate::report::{Report, Unsupported};
@@ -37,8 +38,8 @@ impl Options {
     }
 }
 
-/// A pipeline, ready to be saved, and what there is to say of it.
-#[derive(Debug, Clone)]
+/// A pipeline, ready to be saved, and what there is to say of it. Its `Debug` leaves the document out: that may hold secrets.
+#[derive(Clone)]
 pub struct Checked {
     /// What there is to say.
     pub report: Report,
@@ -46,6 +47,12 @@ pub struct Checked {
     pub document: Value,
     /// How its numbers are written.
     pub spellings: Spellings,
+}
+
+impl std::fmt::Debug for Checked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Checked").field("report", &self.report).finish_non_exhaustive()
+    }
 }
 
 /// Looks at a file. One that holds no pipeline, or cannot be read, comes back as one report without a pipeline.
@@ -60,6 +67,10 @@ pub fn check(file: &str, bytes: &[u8], options: &Options) -> Vec<Report> {
 /// The same with the pipelines themselves.
 pub fn open(file: &str, bytes: &[u8], options: &Options) -> Result<Vec<Checked>, Box<Report>> {
     let contents = contents(file, bytes)?;
+    if contents.more {
+        let flaw = Flaw::at("", "too-many-pipelines", format!("a file has at most {PIPELINES_MAX} pipelines"));
+        return Err(Box::new(Report::unreadable(file, flaw)));
+    }
     if contents.pipelines.is_empty() {
         return Err(Box::new(Report::none(file, contents.instead)));
     }
@@ -151,6 +162,7 @@ fn of_yaml(file: &str, text: &str) -> Result<Contents, Box<Report>> {
             contents.pipelines.iter_mut().for_each(|found| found.at = format!("/{at}{}", found.at));
         }
         all.instead = all.instead.or(contents.instead);
+        all.more |= contents.more;
         all.pipelines.append(&mut contents.pipelines);
     }
     Ok(all)

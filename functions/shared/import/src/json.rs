@@ -13,8 +13,8 @@ use model::exact::Spellings;
 use model::problem::token;
 use serde_json::{Map, Number, Value};
 
-/// A document and what was remarked on while it was read.
-#[derive(Debug, Clone, PartialEq)]
+/// A document and what was remarked on while it was read. Its `Debug` leaves the document out: that may hold secrets.
+#[derive(Clone, PartialEq)]
 pub struct Document {
     /// The document.
     pub value: Value,
@@ -26,6 +26,12 @@ pub struct Document {
     pub warnings: Vec<Flaw>,
     /// Parts that a program still has to fill in.
     pub actions: Vec<Flaw>,
+}
+
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Document").field("errors", &self.errors).field("warnings", &self.warnings).finish_non_exhaustive()
+    }
 }
 
 /// Reads a text. Where it only makes sense as a text that still has to be filled in, the parts to fill in are its `actions`.

@@ -4,6 +4,7 @@
 //! Bytes in, values out: nothing here reads a file, waits, or knows the time. Nothing that arrives can make it panic; what is
 //! wrong has a pointer, or a line and a column. Values that look like secrets are told by their place alone.
 
+pub mod bring;
 mod check;
 pub mod differences;
 pub mod export;

@@ -37,8 +37,8 @@ pub enum Wrapper {
     Coding,
 }
 
-/// A pipeline that was found in a file.
-#[derive(Debug, Clone, PartialEq)]
+/// A pipeline that was found in a file. Its `Debug` leaves the document out: that may hold secrets.
+#[derive(Clone, PartialEq)]
 pub struct Found {
     /// Where in the file's document it stands, as a JSON pointer.
     pub at: String,
@@ -58,6 +58,12 @@ pub struct Found {
     pub errors: Vec<Flaw>,
     /// What is remarkable about it.
     pub warnings: Vec<Flaw>,
+}
+
+impl std::fmt::Debug for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Found").field("at", &self.at).field("wrapper", &self.wrapper).field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl Found {
@@ -83,6 +89,15 @@ pub struct Contents {
     pub pipelines: Vec<Found>,
     /// What it is instead, where that is known.
     pub instead: Option<&'static str>,
+    /// There are more than are taken from one file.
+    pub more: bool,
+}
+
+impl Contents {
+    fn is_full(&mut self) -> bool {
+        self.more |= self.pipelines.len() >= PIPELINES_MAX;
+        self.more
+    }
 }
 
 type Object = Map<String, Value>;
@@ -105,7 +120,7 @@ pub fn open(document: Value, spellings: &Spellings) -> Contents {
 const WRAPPERS_MAX: usize = 4;
 
 fn any(document: Value, at: &str, depth: usize, contents: &mut Contents) {
-    if depth > WRAPPERS_MAX || contents.pipelines.len() >= PIPELINES_MAX {
+    if depth > WRAPPERS_MAX || contents.is_full() {
         return;
     }
     match document {
@@ -136,6 +151,9 @@ fn list(items: Vec<Value>, at: &str, wrapper: Wrapper, depth: usize, contents: &
         found.wrapper = wrapper;
     }
     for place in strangers {
+        if contents.is_full() {
+            return;
+        }
         let mut found = Found::new(&place, wrapper, Value::Null);
         found.errors.push(Flaw::at("", "no-pipeline", format!("what stands at {place} of the file is no pipeline")));
         contents.pipelines.push(found);
@@ -235,6 +253,9 @@ fn dinghy(mut object: Object, at: &str, depth: usize, contents: &mut Contents) {
     if let Some(Value::Array(items)) = object.remove("pipelines") {
         // Whatever stands there is meant as a pipeline, however little it looks like one.
         for (index, item) in items.into_iter().enumerate() {
+            if contents.is_full() {
+                return;
+            }
             let place = format!("{at}/pipelines/{index}");
             let before = contents.pipelines.len();
             if item.is_object() && Wrapper::of(&item).is_none() {
@@ -319,6 +340,15 @@ mod tests {
         }
         let execution = json!({"pipelineConfigId": "x", "status": "SUCCEEDED", "stages": [{"refId": "1", "type": "wait"}]});
         assert!(open(execution, &Spellings::default()).instead.is_some());
+    }
+
+    #[test]
+    fn no_more_than_so_many_are_taken_from_one_file() {
+        let many = |count: usize| open(Value::Array(vec![pipeline(); count]), &Spellings::default());
+        assert!(!many(PIPELINES_MAX).more && many(PIPELINES_MAX + 1).more);
+        let strangers = vec![json!(7); PIPELINES_MAX];
+        assert!(open(Value::Array([vec![pipeline()], strangers].concat()), &Spellings::default()).more);
+        assert!(open(json!({ "pipelines": vec![json!(7); PIPELINES_MAX + 1] }), &Spellings::default()).more);
     }
 
     #[test]
