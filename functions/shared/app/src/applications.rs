@@ -7,7 +7,7 @@ use crate::paging::{self, Listed, PageRequest};
 use crate::pipelines;
 use crate::ports::{Change, Changes, Clock, Condition, Key, Table, TransactError, Transaction, Write};
 use crate::projects;
-use crate::record::{self, Record};
+use crate::record::{self, Record, Shape, shape};
 use model::application::Application;
 use model::id::AppName;
 use model::person::{Action, Principal, may};
@@ -34,6 +34,9 @@ struct Guard {}
 impl Record for Guard {
     const SHAPE: &'static str = "application-guard";
 }
+
+/// What is stored from here.
+pub(crate) const SHAPES: &[Shape] = &[shape::<Application>(), shape::<Guard>()];
 
 fn key(name: &AppName) -> Key {
     Key::new(APPLICATIONS, name.key())

@@ -52,6 +52,16 @@ pub enum AppError {
     /// Something stored cannot be understood; an administrator must look.
     #[error("something that is stored cannot be understood")]
     Damaged(String),
+    /// It was written by a newer program and is left alone: that one can read it, and so can this one once it is updated.
+    #[error("{what} was written by a newer Waybill (version {needs}, this one knows {knows}): update this one")]
+    Newer {
+        /// What it is.
+        what: String,
+        /// The version it has.
+        needs: u64,
+        /// The newest that is known here.
+        knows: u64,
+    },
 }
 
 impl AppError {
@@ -79,6 +89,7 @@ impl From<StoreError> for AppError {
         match error {
             StoreError::Unavailable(inside) => Self::Unavailable(inside),
             StoreError::Damaged(inside) => Self::Damaged(inside),
+            StoreError::Newer { what, needs, knows } => Self::Newer { what, needs, knows },
         }
     }
 }

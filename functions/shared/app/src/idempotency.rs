@@ -2,7 +2,7 @@
 
 use crate::error::AppError;
 use crate::ports::{Clock, Condition, Key, Table, Write};
-use crate::record::{self, Record};
+use crate::record::{self, Record, Shape, shape};
 use model::Millis;
 use model::person::Principal;
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,9 @@ struct Remembered {
 impl Record for Remembered {
     const SHAPE: &'static str = "idempotency";
 }
+
+/// What is stored from here.
+pub(crate) const SHAPES: &[Shape] = &[shape::<Remembered>()];
 
 /// A request that was not seen before.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use crate::error::{AppError, require};
 use crate::idempotency::{Begun, begin};
 use crate::paging::{self, Listed, PageRequest};
 use crate::ports::{Clock, Condition, Entropy, Key, Table, TransactError, Transaction, Write};
-use crate::record::{self, Record};
+use crate::record::{self, Record, Shape, shape};
 use model::Millis;
 use model::person::{Action, Principal, Role, may};
 use model::problem::Problems;
@@ -80,6 +80,9 @@ struct Guard {}
 impl Record for Guard {
     const SHAPE: &'static str = "tokens-guard";
 }
+
+/// What is stored from here.
+pub(crate) const SHAPES: &[Shape] = &[shape::<TokenRow>(), shape::<Guard>()];
 
 fn guard_key() -> Key {
     Key::new("SYSTEM", "TOKENS")

@@ -20,6 +20,7 @@ pub mod ports;
 pub mod projects;
 pub mod pushes;
 pub mod record;
+pub mod shapes;
 pub mod stage_types;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -6,7 +6,7 @@ use crate::expect::Expect;
 use crate::idempotency::{Begun, begin};
 use crate::paging::{self, Listed, PageRequest};
 use crate::ports::{Change, Changes, Clock, Condition, Key, Table, TransactError, Transaction, Write};
-use crate::record::{self, Record};
+use crate::record::{self, Record, Shape, shape};
 use model::application::Project;
 use model::id::{AppName, ProjectName};
 use model::person::{Action, Principal, may};
@@ -22,6 +22,9 @@ const PROJECTS: &str = "PROJECTS";
 impl Record for Project {
     const SHAPE: &'static str = "project";
 }
+
+/// What is stored from here.
+pub(crate) const SHAPES: &[Shape] = &[shape::<Project>()];
 
 fn key(name: &ProjectName) -> Key {
     Key::new(PROJECTS, name.as_str().to_ascii_lowercase())

@@ -3,7 +3,7 @@
 use crate::error::{AppError, require};
 use crate::paging;
 use crate::ports::{Item, Key, Table, Transaction, Write};
-use crate::record::{self, Record};
+use crate::record::{self, Record, Shape, shape};
 use model::component::StageType;
 use model::person::{Action, Principal, may};
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,9 @@ struct Alias {
 impl Record for Alias {
     const SHAPE: &'static str = "stage-type-alias";
 }
+
+/// What is stored from here.
+pub(crate) const SHAPES: &[Shape] = &[shape::<StageType>(), shape::<Alias>()];
 
 fn type_key(name: &str) -> Key {
     Key::new(PARTITION, format!("TYPE#{name}"))

@@ -215,6 +215,8 @@ impl From<AppError> for Problem {
                 .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
                 .with_inside(inside),
             AppError::Damaged(inside) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", detail).with_inside(inside),
+            AppError::Newer { what, needs, knows } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "newer-version", detail)
+                .with(json!({ "what": what, "needs": needs, "knows": knows })),
         }
     }
 }
@@ -253,6 +255,7 @@ mod tests {
         assert_eq!(of(AppError::Denied { code: "role-too-low".to_owned(), message: "m".to_owned() }), (403, "role-too-low".to_owned()));
         assert_eq!(of(AppError::Unavailable("disk 7".to_owned())), (503, "unavailable".to_owned()));
         assert_eq!(of(AppError::Damaged("row 7".to_owned())), (500, "damaged".to_owned()));
+        assert_eq!(of(AppError::Newer { what: "x".to_owned(), needs: 2, knows: 1 }), (503, "newer-version".to_owned()));
     }
 
     #[test]

@@ -328,5 +328,6 @@ fn code(error: &AppError) -> String {
         AppError::Refused { code, .. } | AppError::Denied { code, .. } => code.clone(),
         AppError::Unavailable(_) => "unavailable".to_owned(),
         AppError::Damaged(inside) => format!("damaged: {inside}"),
+        AppError::Newer { .. } => "newer-version".to_owned(),
     }
 }

@@ -14,7 +14,7 @@ pub use verify::{CloudVerifyPorts, RegistryVerifyPorts, verify_cloud, verify_reg
 
 use crate::error::AppError;
 use crate::ports::{Change, Changes, Clock, Hint, Key, Queue, Sealer, Table};
-use crate::record::Record;
+use crate::record::{Record, Shape, shape};
 use model::account::{CloudAccount, RegistryAccount};
 use model::id::AccountName;
 
@@ -30,6 +30,9 @@ impl Record for CloudAccount {
 impl Record for RegistryAccount {
     const SHAPE: &'static str = "registry-account";
 }
+
+/// What is stored from here.
+pub(crate) const SHAPES: &[Shape] = &[shape::<CloudAccount>(), shape::<RegistryAccount>()];
 
 /// What registering and changing accounts needs.
 pub struct AccountPorts<'a> {

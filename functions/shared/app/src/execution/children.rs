@@ -128,6 +128,7 @@ fn refused(error: AppError) -> ExecutionsError {
         }
         AppError::Refused { code, message, .. } if code == "queue-full" => ExecutionsError::Quota(message),
         AppError::Refused { message, .. } | AppError::Conflict { message, .. } => ExecutionsError::Refused(message),
+        newer @ AppError::Newer { .. } => ExecutionsError::Unavailable(newer.to_string()),
         AppError::Unavailable(inside) | AppError::Damaged(inside) => ExecutionsError::Unavailable(inside),
     }
 }

@@ -1,7 +1,7 @@
 //! What happened in an execution and what its stages said, page by page.
 
 use super::keys;
-use super::stored::{EventVerdict, LogEntry, Meta, StageLine, Transition};
+use super::stored::{EventVerdict, LogEntry, LogLines, Meta, StageLine, Transition};
 use crate::applications;
 use crate::error::AppError;
 use crate::paging::{Listed, PageRequest};
@@ -50,7 +50,7 @@ pub async fn read(
             None => row.lines,
             Some(digest) => {
                 let bytes = blobs.get(digest).await?.ok_or_else(|| AppError::Damaged(format!("the log {digest} is gone")))?;
-                serde_json::from_slice(&bytes).map_err(|error| AppError::Damaged(error.to_string()))?
+                lines_of(digest, &bytes)?
             }
         };
         let mine = |line: &StageLine| stage.is_none_or(|stage| line.stage == stage);
@@ -65,4 +65,13 @@ pub async fn read(
         });
     }
     Ok(Listed { entries, next })
+}
+
+/// The lines that a blob holds.
+fn lines_of(digest: &str, bytes: &[u8]) -> Result<Vec<StageLine>, AppError> {
+    if record::begins::<LogLines>(bytes) {
+        return Ok(record::decode::<LogLines>(bytes)?.0);
+    }
+    // From before blobs said their shape: the list itself.
+    serde_json::from_slice(bytes).map_err(|error| AppError::Damaged(format!("the log {digest}: {error}")))
 }

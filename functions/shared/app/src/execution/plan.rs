@@ -6,7 +6,7 @@ use super::stored::Meta;
 use crate::error::AppError;
 use crate::limits::PLAN_BYTES_MAX;
 use crate::ports::{Blobs, Item, StoreError, Table, Write};
-use crate::record::{self, Record};
+use crate::record::{self, Record, Shape, shape};
 use engine::{Graph, Node, Parent};
 use model::artifact::{Artifact, ExpectedArtifact};
 use model::component::{Grant, StageType, StepLimits};
@@ -92,7 +92,11 @@ impl Record for Plan {
     const SHAPE: &'static str = "plan";
     /// 2: each component stands once.
     const VERSION: u32 = 2;
+    const OLDEST: u32 = 2;
 }
+
+/// What is stored from here.
+pub(crate) const SHAPES: &[Shape] = &[shape::<Plan>()];
 
 /// Stages as they are stored: each component once, and for each stage its place among them.
 mod pinned {

@@ -1,10 +1,11 @@
 //! What a stage may see of its execution: trigger, parameters, its own settings, and what the stages before it left. Never a secret.
 
 use super::plan::Plan;
-use super::stored::{Kept, StageData, object};
+use super::stored::{Kept, LargeValue, StageData, object};
 use crate::error::AppError;
 use crate::pipelines;
 use crate::ports::{Blobs, Moment, StepScope, StoreError, Table};
+use crate::record;
 use async_trait::async_trait;
 use engine::{Execution, RunState, StageRun};
 use expression::{Host, Refusal, Scope};
@@ -237,7 +238,11 @@ pub async fn read(blobs: &dyn Blobs, kept: &Kept) -> Result<Value, AppError> {
 
 async fn load(blobs: &dyn Blobs, digest: &str) -> Result<Value, AppError> {
     let bytes = blobs.get(digest).await?.ok_or_else(|| StoreError::Damaged(format!("the blob {digest} is gone")))?;
-    Ok(serde_json::from_slice(&bytes).map_err(|error| StoreError::Damaged(error.to_string()))?)
+    if record::begins::<LargeValue>(&bytes) {
+        return Ok(record::decode::<LargeValue>(&bytes)?.0);
+    }
+    // From before blobs said their shape: the value itself.
+    Ok(serde_json::from_slice(&bytes).map_err(|error| StoreError::Damaged(format!("the blob {digest}: {error}")))?)
 }
 
 /// Keeps a value, as a blob when it is large.
@@ -246,7 +251,10 @@ pub async fn keep(blobs: &dyn Blobs, value: Value) -> Result<Kept, AppError> {
         return Ok(Kept::Nothing);
     }
     let bytes = serde_json::to_vec(&value).map_err(|error| AppError::Damaged(error.to_string()))?;
-    if bytes.len() <= super::stored::INLINE_BYTES_MAX { Ok(Kept::Inline(value)) } else { Ok(Kept::Blob(blobs.put(&bytes).await?)) }
+    if bytes.len() <= super::stored::INLINE_BYTES_MAX {
+        return Ok(Kept::Inline(value));
+    }
+    Ok(Kept::Blob(blobs.put(&record::encode(&LargeValue(value))?).await?))
 }
 
 impl Scope for StageScope {

@@ -7,7 +7,7 @@ use super::keys;
 use super::stored::Summary;
 use crate::error::AppError;
 use crate::ports::{Condition, Query, Table, Write};
-use crate::record::{self, Record, item, load};
+use crate::record::{self, Record, Shape, item, load, shape};
 use engine::planted::{Bug, planted};
 use model::id::{ExecutionId, PipelineId};
 use model::pipeline::Concurrency;
@@ -35,6 +35,9 @@ pub struct Slots {
 impl Record for Slots {
     const SHAPE: &'static str = "slots";
 }
+
+/// What is stored from here.
+pub(crate) const SHAPES: &[Shape] = &[shape::<Slots>()];
 
 /// An execution that waits, with what its own pipeline revision says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use crate::limits::{Limits, PARAMETERS_BYTES_MAX};
 use crate::ports::{
     Blobs, Change, Changes, Clock, Condition, Entropy, Hint, Item, Moment, Query, Queue, Table, TransactError, Transaction, Write,
 };
-use crate::record::{self, item, load};
+use crate::record::{self, KNOWS, READER, item, load};
 use crate::{applications, pipelines, projects, stage_types};
 use engine::Execution;
 use model::Millis;
@@ -510,7 +510,7 @@ pub fn order_row(order: ReleaseOrder, execution: &Execution) -> OrderRow {
 /// META as an item: conditions can ask whether it is open, who holds it and which suspensions there are.
 pub fn meta_item(meta: &Meta) -> Result<Item, AppError> {
     let execution = &meta.execution;
-    let mut made = item(keys::meta(&execution.id), meta)?;
+    let mut made = item(keys::meta(&execution.id), meta)?.attribute(READER, KNOWS.to_string());
     if !meta.fence.is_empty() {
         made = made.attribute(keys::FENCE, &meta.fence);
     }

@@ -1,7 +1,7 @@
 //! The shapes in which an execution is stored. Raise a shape's version when an older reader would misread it.
 
 use crate::ports::{LogLine, SignalSpec, WatchSpec};
-use crate::record::Record;
+use crate::record::{Record, Shape, shape};
 use engine::{Cancel, Execution};
 use model::Millis;
 use model::id::{AppName, ExecutionId, PipelineId, ProjectName};
@@ -101,6 +101,7 @@ impl Record for Meta {
     const SHAPE: &'static str = "execution";
     /// 2: ended stage runs are rows that count from the one before.
     const VERSION: u32 = 2;
+    const OLDEST: u32 = 2;
 }
 
 /// A release order, by its key.
@@ -447,6 +448,39 @@ pub struct Correlation {
 impl Record for Correlation {
     const SHAPE: &'static str = "correlation";
 }
+
+/// A blob that holds a value which is too large to stand inline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LargeValue(pub Value);
+
+impl Record for LargeValue {
+    const SHAPE: &'static str = "value";
+}
+
+/// A blob that holds the lines of a LOG which are too many to stand in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LogLines(pub Vec<StageLine>);
+
+impl Record for LogLines {
+    const SHAPE: &'static str = "log-lines";
+}
+
+/// What stands in an execution's partition, in its blobs, and in what leads to it. Whoever raises one of these versions raises
+/// [`crate::record::KNOWS`].
+pub(crate) const SHAPES: &[Shape] = &[
+    shape::<Meta>(),
+    shape::<StageData>(),
+    shape::<Inbound>(),
+    shape::<LogEntry>(),
+    shape::<Subscribers>(),
+    shape::<LargeValue>(),
+    shape::<LogLines>(),
+];
+
+/// What shows an execution elsewhere.
+pub(crate) const VIEWS: &[Shape] = &[shape::<Summary>(), shape::<OrderRow>(), shape::<Counter>(), shape::<Correlation>()];
 
 /// An object, or an empty one.
 #[must_use]

@@ -5,7 +5,7 @@ use super::{find, pipe, revision, unknown};
 use crate::applications;
 use crate::error::AppError;
 use crate::ports::{Condition, Entropy, Key, Sealer, Table, Write};
-use crate::record::{self, Record};
+use crate::record::{self, Record, Shape, shape};
 use model::account::Sealed;
 use model::id::{AppName, PipelineId, TriggerId};
 use model::person::{Action, Principal};
@@ -50,6 +50,9 @@ struct Hook {
 impl Record for Hooks {
     const SHAPE: &'static str = "hooks";
 }
+
+/// What is stored from here.
+pub(crate) const SHAPES: &[Shape] = &[shape::<HookRow>(), shape::<Hooks>()];
 
 fn hooks_key(pipeline: &PipelineId) -> Key {
     Key::new(pipe(pipeline), "HOOKS")

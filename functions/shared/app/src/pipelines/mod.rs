@@ -3,7 +3,7 @@
 //! A document may be larger than an item, so a revision is a head and parts, written in the transaction that saves it.
 
 mod document;
-mod hooks;
+pub(crate) mod hooks;
 mod inspect;
 mod save;
 
@@ -15,7 +15,7 @@ use crate::applications;
 use crate::error::AppError;
 use crate::paging::{self, Listed, PageRequest};
 use crate::ports::{Key, Query, Table};
-use crate::record::{self, Record};
+use crate::record::{self, Record, Shape, shape};
 use model::Millis;
 use model::id::{AppName, PipelineId};
 use model::person::{Action, Principal};
@@ -105,6 +105,9 @@ pub struct RevisionHead {
 impl Record for RevisionHead {
     const SHAPE: &'static str = "pipeline-revision";
 }
+
+/// What is stored from here.
+pub(crate) const SHAPES: &[Shape] = &[shape::<PipelineRow>(), shape::<HomeRow>(), shape::<NameRow>(), shape::<RevisionHead>()];
 
 /// Names that are read at a time.
 const NAMES_PAGE: usize = 200;

@@ -171,6 +171,16 @@ pub enum StoreError {
     /// What is stored cannot be understood.
     #[error("a stored item is damaged: {0}")]
     Damaged(String),
+    /// What is stored was written by a newer program.
+    #[error("{what} was written by a newer Waybill (form {needs}, this one knows {knows}): update this one")]
+    Newer {
+        /// What it is.
+        what: String,
+        /// The form it has.
+        needs: u64,
+        /// The newest that is known here.
+        knows: u64,
+    },
 }
 
 /// Why a transaction failed.

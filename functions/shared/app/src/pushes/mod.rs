@@ -16,7 +16,7 @@ pub use sources::StoredSources;
 
 use crate::error::AppError;
 use crate::ports::{Hint, Key, RegistryAccess};
-use crate::record::Record;
+use crate::record::{Record, Shape, shape};
 use async_trait::async_trait;
 use model::Millis;
 use model::artifact::Artifact;
@@ -138,6 +138,9 @@ struct Bound {
 impl Record for Bound {
     const SHAPE: &'static str = "bound-push";
 }
+
+/// What is stored from here.
+pub(crate) const SHAPES: &[Shape] = &[shape::<Delivery>(), shape::<IgnoredPushes>(), shape::<Bound>()];
 
 #[cfg(test)]
 mod tests {

@@ -175,7 +175,7 @@ async fn claim(table: &dyn Table, delivery: &Delivery, digest: &Digest) -> Resul
 fn refusal(error: AppError) -> Outcome {
     let message = error.to_string();
     match error {
-        AppError::Unavailable(_) | AppError::Conflict { .. } => Outcome::Later(message),
+        AppError::Unavailable(_) | AppError::Newer { .. } | AppError::Conflict { .. } => Outcome::Later(message),
         AppError::Refused { code, .. } | AppError::Denied { code, .. } => dropped(&code, message),
         AppError::NotFound { .. } => dropped("not-found", message),
         AppError::Damaged(_) => dropped("stored-data-damaged", message),

@@ -108,7 +108,7 @@ pub(super) fn newer(key: &Key, form: u64) -> String {
 }
 
 fn damaged(key: &Key, what: &str) -> StoreError {
-    StoreError::Damaged(format!("{} / {}: {what}", key.partition, key.sort))
+    StoreError::Damaged(format!("{} / {}: {what}; restore it from a backup, or put it anew", key.partition, key.sort))
 }
 
 /// Reads an item back.
@@ -116,7 +116,9 @@ pub(super) fn read(mut stored: Attributes) -> Result<Item, StoreError> {
     let key = read_key(&stored)?;
     match form(&stored) {
         Some(FORM_VERSION) => {}
-        Some(form) if form > FORM_VERSION => return Err(StoreError::Damaged(newer(&key, form))),
+        Some(form) if form > FORM_VERSION => {
+            return Err(StoreError::Newer { what: format!("{} / {}", key.partition, key.sort), needs: form, knows: FORM_VERSION });
+        }
         _ => return Err(damaged(&key, "its form has no version that there was")),
     }
     let damaged = |what: &str| damaged(&key, what);

@@ -3,7 +3,7 @@
 //! An item's key is `partition 0x00 sort`, so that a partition is one range, in the order of sort keys. An index key is
 //! eight bytes of time, big-endian, and the item's key. A value is a head with its version first, and the body.
 
-use app::ports::{Item, Key, Query};
+use app::ports::{Item, Key, Query, StoreError};
 use model::Millis;
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -138,9 +138,15 @@ pub(crate) fn read_value(bytes: &[u8]) -> Result<(Head, &[u8]), Damaged> {
     Ok((Head { revision, due_ms, expires_ms, attributes }, rest.0))
 }
 
-/// The item of a key and a value.
-pub(crate) fn item(key: Key, bytes: &[u8]) -> Result<Item, Damaged> {
-    let (head, body) = read_value(bytes)?;
+/// The item of a key and a value. Failures name the item.
+pub(crate) fn item(key: Key, bytes: &[u8]) -> Result<Item, StoreError> {
+    let (head, body) = read_value(bytes).map_err(|damaged| {
+        let what = format!("{} / {}", key.partition, key.sort);
+        match bytes.first() {
+            Some(version) if *version > VERSION => StoreError::Newer { what, needs: (*version).into(), knows: VERSION.into() },
+            _ => StoreError::Damaged(format!("{what}: {}; restore it from a backup", damaged.0)),
+        }
+    })?;
     Ok(Item {
         key,
         revision: head.revision,
@@ -224,6 +230,10 @@ mod tests {
         }
         let newer = [&[VERSION + 1], &bytes[1..]].concat();
         assert_eq!(read_value(&newer).unwrap_err(), Damaged("an item was written by a newer version"));
+        let told = item(Key::new("EXEC#1", "META"), &newer).unwrap_err();
+        assert!(matches!(&told, StoreError::Newer { needs: 2, knows: 1, .. }) && told.to_string().contains("EXEC#1 / META"), "{told}");
+        let told = item(Key::new("EXEC#1", "META"), &bytes[..9]).unwrap_err();
+        assert!(matches!(&told, StoreError::Damaged(text) if text.contains("EXEC#1 / META") && text.contains("restore")), "{told}");
         assert!(read_item_key(b"no divider").is_err());
         assert!(read_index_key(b"short").is_err());
     }

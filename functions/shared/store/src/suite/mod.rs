@@ -7,6 +7,7 @@ pub mod blobs;
 mod conditions;
 mod indexes;
 mod ranges;
+mod versions;
 mod whole;
 
 use app::ports::{Clock, Condition, Item, Key, Page, Query, StoreError, Table, TransactError, Transaction, Write};
@@ -49,7 +50,8 @@ pub async fn run(bench: &Bench<'_>) -> Result<(), Failure> {
     whole::run(bench).await?;
     conditions::run(bench).await?;
     ranges::run(bench).await?;
-    indexes::run(bench).await
+    indexes::run(bench).await?;
+    versions::run(bench).await
 }
 
 /// One case: its partitions, and shorthands that name the case when they fail.

@@ -159,8 +159,9 @@ async fn an_item_of_a_newer_version_or_changed_by_hand_is_told_and_never_written
     table.transact(put(vec![])).await.unwrap();
     by_hand(&name, &key, &[("v", Some(AttributeValue::N("2".to_owned())))]).await;
     let error = table.get(&key).await.unwrap_err();
-    assert!(matches!(&error, StoreError::Damaged(text) if text.contains("EXEC#1 / META") && text.contains("update")), "{error}");
-    assert!(matches!(table.query(&Query::prefix("EXEC#1", "", 5)).await, Err(StoreError::Damaged(_))));
+    let text = error.to_string();
+    assert!(matches!(&error, StoreError::Newer { needs: 2, .. }) && text.contains("EXEC#1 / META") && text.contains("update"), "{error}");
+    assert!(matches!(table.query(&Query::prefix("EXEC#1", "", 5)).await, Err(StoreError::Newer { .. })));
     for conditions in [vec![], vec![Condition::Absent], vec![Condition::Revision(1)]] {
         let error = table.transact(put(conditions)).await.unwrap_err();
         assert!(matches!(&error, TransactError::Unavailable(text) if text.contains("update this one")), "{error}");

@@ -8,9 +8,9 @@ use crate::execution::keys;
 use crate::execution::plan::Plan;
 use crate::execution::retention::listed;
 use crate::execution::start::{meta_item, order_row, summaries};
-use crate::execution::stored::{LogEntry, Meta, OrderRow, Summary, Transition};
+use crate::execution::stored::{LogEntry, LogLines, Meta, OrderRow, Summary, Transition};
 use crate::ports::{Change, ITEMS_A_COMMIT_MAX, Item, Key, Table, TransactError, Transaction, Write};
-use crate::record::{item, load};
+use crate::record::{self, item, load};
 use engine::planted::{Bug, planted};
 use engine::{Execution, Phase, RunState};
 use model::Millis;
@@ -157,7 +157,7 @@ impl Held {
         if whole.body.len() <= LOG_INLINE_BYTES_MAX {
             return Ok(whole);
         }
-        let lines = serde_json::to_vec(&log.lines).map_err(|error| AppError::Damaged(error.to_string()))?;
+        let lines = record::encode(&LogLines(log.lines.clone()))?;
         let blob = self.ports.blobs.put(&lines).await?;
         item(key, &LogEntry { blob: Some(blob), lines: Vec::new(), ..log.clone() })
     }

@@ -126,7 +126,13 @@ impl Held {
                 Err(TransactError::Conflict(_)) => return Ok(Taken::Not(Rest::Busy)),
                 Err(other) => return Err(other.into()),
             }
-            load_stages(ports.table.as_ref(), &meta.execution, plan.stages.len()).await?
+            match load_stages(ports.table.as_ref(), &meta.execution, plan.stages.len()).await {
+                Ok(stages) => stages,
+                Err(error) => {
+                    give_back(ports, meta, revision + 1, &error).await;
+                    return Err(error);
+                }
+            }
         };
         let saved = meta.clone();
         let inherited: BTreeSet<StepKey> = wanted(&saved.execution).iter().filter_map(step_key).collect();
@@ -344,22 +350,11 @@ impl Held {
         Ok(self.ports.table.query(&query).await?.items.is_empty())
     }
 
-    /// Lets go of it after a failure, as it was written last, so that the next worker need not wait for the lease. What does not answer
-    /// now is not the execution's fault: such a take does not count among those that came to nothing.
+    /// Lets go of it after a failure, as it was written last, so that the next worker need not wait for the lease.
     pub(crate) async fn let_go(&self, error: &AppError) {
         self.abandon();
-        if !self.leased {
-            return;
-        }
-        let mut meta = Meta { fence: String::new(), lease_until_ms: 0, ..self.saved.clone() };
-        if matches!(error, AppError::Unavailable(_)) {
-            meta.takes = meta.takes.saturating_sub(1);
-        }
-        let Ok(put) = meta_item(&meta) else { return };
-        let put = Write::Put(put, vec![Condition::Revision(self.revision)]);
-        // Where this is not written either, the lease runs out by itself.
-        if let Err(error) = self.ports.table.transact(Transaction::of(vec![put])).await {
-            tracing::debug!(?error, execution = %self.id, "the lease was not given back");
+        if self.leased {
+            give_back(&self.ports, self.saved.clone(), self.revision, error).await;
         }
     }
 
@@ -383,6 +378,22 @@ impl Held {
             }
             Err(other) => Err(other.into()),
         }
+    }
+}
+
+/// Gives the lease back after a failure. What does not answer now, or what only a newer worker can read, is not the execution's fault:
+/// such a take does not count among those that came to nothing.
+async fn give_back(ports: &Ports, mut meta: Meta, revision: u64, error: &AppError) {
+    meta.fence = String::new();
+    meta.lease_until_ms = 0;
+    if matches!(error, AppError::Unavailable(_) | AppError::Newer { .. }) {
+        meta.takes = meta.takes.saturating_sub(1);
+    }
+    let Ok(put) = meta_item(&meta) else { return };
+    let put = Write::Put(put, vec![Condition::Revision(revision)]);
+    // Where this is not written either, the lease runs out by itself.
+    if let Err(error) = ports.table.transact(Transaction::of(vec![put])).await {
+        tracing::debug!(?error, execution = %meta.execution.id, "the lease was not given back");
     }
 }
 

@@ -7,7 +7,7 @@ use crate::execution::stored::Kept;
 use crate::ports::{
     Blobs, Condition, JournalError, Key, Query, StepJournal, StoreError, Table, TraceEntry, TransactError, Transaction, Write,
 };
-use crate::record::{Record, decode, item};
+use crate::record::{Record, Shape, decode, item, shape};
 use async_trait::async_trait;
 use engine::planted::{Bug, planted};
 use model::id::ExecutionId;
@@ -33,6 +33,9 @@ struct StoredCall {
 impl Record for StoredCall {
     const SHAPE: &'static str = "trace";
 }
+
+/// The shape of what stands here.
+pub(crate) const SHAPE: Shape = shape::<StoredCall>();
 
 /// Which items each stage run's traces occupy, so that the commit of an outcome can remove them.
 pub(crate) type Traces = Arc<Mutex<BTreeMap<usize, BTreeSet<Key>>>>;

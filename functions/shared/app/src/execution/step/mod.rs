@@ -28,6 +28,7 @@ use flight::{Came, Flights};
 pub(super) use foreign::Foreign;
 use held::Taken;
 pub(super) use held::{Held, load_stages};
+pub(crate) use journal::SHAPE as TRACE;
 use model::Millis;
 use model::id::ExecutionId;
 use model::status::Status;

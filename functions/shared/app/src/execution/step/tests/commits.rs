@@ -1,6 +1,8 @@
 //! What a commit holds: how much, in which order, and what it says to whom.
 
 use super::*;
+use crate::execution::logs;
+use crate::paging::PageRequest;
 use crate::execution::stored::{Inbound, LogEntry};
 use crate::ports::{Blame, LogLevel, LogLine, StepFailure};
 
@@ -64,8 +66,13 @@ async fn what_stages_say_is_in_the_log_or_beside_it_when_it_is_long() {
         assert_eq!(entry.transitions.len(), 2, "what changed stands in the log itself");
         if let Some(blob) = entry.blob {
             let bytes = world.blobs.0.lock().unwrap()[&blob].clone();
-            let lines: Vec<Value> = serde_json::from_slice(&bytes).unwrap();
+            let blob: Value = serde_json::from_slice(&bytes).unwrap();
+            let lines = blob["data"].as_array().unwrap();
             assert_eq!((lines.len(), &lines[4]["stage"], &lines[4]["message"]), (5, &json!("1"), &json!(message)));
+            let page = PageRequest { after: None, limit: 50 };
+            let (table, blobs) = (world.ports.table.as_ref(), world.blobs.as_ref());
+            let read = logs::read(table, blobs, &root(), &id, None, &page).await.unwrap();
+            assert_eq!(read.entries.last().map(|entry| entry.lines.len()), Some(5));
         }
     }
 }

@@ -20,6 +20,7 @@ mod slots;
 mod slots_given_back;
 mod steering;
 mod table;
+mod versions;
 mod watches;
 mod windows;
 mod world;
@@ -49,7 +50,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use table::{Lie, Lying, MemoryBlobs};
-use world::{World, inbox_of, root, world};
+use world::{World, inbox_of, retention_of, root, world};
 
 type Answer = BoxFuture<'static, Result<StepReport, StepFault>>;
 type Script = Box<dyn Fn(&StepCall) -> Answer + Send + Sync>;

@@ -10,8 +10,7 @@ const KEPT_MS: Millis = 1_000_000;
 const DAY_MS: Millis = 24 * 3_600_000;
 
 fn ports(world: &World) -> retention::Ports<'_> {
-    let p = &world.ports;
-    retention::Ports { table: p.table.as_ref(), clock: p.clock.as_ref(), queue: p.queue.as_ref(), limits: &p.limits }
+    retention_of(&world.ports)
 }
 
 fn small(script: fn(&StepCall) -> Answer) -> World {
@@ -112,9 +111,7 @@ async fn it_goes_before_a_restart_can_open_it() {
     world.clock.0.advance(KEPT_MS);
     let (ports_of, id) = (world.ports.clone(), ids[0].clone());
     world.table.meanwhile(0, async move {
-        let p = &ports_of;
-        let ports = retention::Ports { table: p.table.as_ref(), clock: p.clock.as_ref(), queue: p.queue.as_ref(), limits: &p.limits };
-        assert!(sweep(ports, &pipeline, &id).await.unwrap());
+        assert!(sweep(retention_of(&ports_of), &pipeline, &id).await.unwrap());
     });
     let refused = control::restart(world.start_ports(), &root(), &ids[0], "1", None).await.unwrap_err();
     assert!(matches!(refused, AppError::NotFound { .. }));

@@ -4,6 +4,7 @@ use super::*;
 use crate::accounts;
 use crate::accounts::cloud::{Access, Scope, create};
 use crate::execution::plan::Plan;
+use crate::execution::retention;
 use crate::execution::slots::Slots;
 use crate::execution::stored::LogEntry;
 use model::id::{AccountName, PipelineId};
@@ -31,6 +32,15 @@ pub(super) fn inbox_of(p: &Ports) -> inbox::Ports<'_> {
         queue: p.queue.as_ref(),
         clock: p.clock.as_ref(),
         entropy: p.entropy.as_ref(),
+    }
+}
+
+pub(super) fn retention_of(p: &Ports) -> retention::Ports<'_> {
+    retention::Ports {
+        table: p.table.as_ref(),
+        clock: p.clock.as_ref(),
+        queue: p.queue.as_ref(),
+        limits: &p.limits,
     }
 }
 
