@@ -15,7 +15,7 @@ pub use invocation::{Invoked, Outside};
 pub use work::Ports;
 
 use app::error::AppError;
-use app::ports::Hint;
+use app::ports::{Archive, Hint, NoArchive};
 use dispatch::{Dispatcher, Limits};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,13 @@ impl Orchestrator {
     /// An orchestrator at rest: it does nothing until it is hinted at something.
     #[must_use]
     pub fn new(ports: Ports) -> Arc<Self> {
-        let worker = Worker::new(ports.clone());
+        Self::with_archive(ports, Arc::new(NoArchive))
+    }
+
+    /// The same, and what is kept no longer goes into this archive.
+    #[must_use]
+    pub fn with_archive(ports: Ports, archive: Arc<dyn Archive>) -> Arc<Self> {
+        let worker = Worker::new(ports.clone(), archive);
         let dispatcher = Dispatcher::new(worker, ports.execution.clock.clone(), Limits::default());
         Arc::new(Self { ports, dispatcher })
     }

@@ -7,7 +7,7 @@ use app::error::AppError;
 use app::execution::pushed::PushStarter;
 use app::execution::retention;
 use app::execution::step::{self, Budget, Inbox, Rest};
-use app::ports::{Hint, Registry};
+use app::ports::{Archive, Hint, Registry};
 use app::pushes::{self, Processing, StoredSources};
 use async_trait::async_trait;
 use model::Millis;
@@ -26,6 +26,7 @@ pub struct Ports {
 /// Does what hints ask for.
 pub(crate) struct Worker {
     ports: Ports,
+    archive: Arc<dyn Archive>,
     sources: StoredSources,
 }
 
@@ -37,9 +38,9 @@ impl Work for Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(ports: Ports) -> Self {
+    pub(crate) fn new(ports: Ports, archive: Arc<dyn Archive>) -> Self {
         let sources = StoredSources::new(ports.execution.table.clone(), ports.execution.sealer.clone());
-        Self { ports, sources }
+        Self { ports, archive, sources }
     }
 
     /// Looks at the target once; an execution rests by the instant, if there is one.
@@ -85,6 +86,8 @@ impl Worker {
         let ports = &self.ports.execution;
         let sweep = retention::Ports {
             table: ports.table.as_ref(),
+            blobs: ports.blobs.as_ref(),
+            archive: self.archive.as_ref(),
             clock: ports.clock.as_ref(),
             queue: ports.queue.as_ref(),
             limits: &ports.limits,

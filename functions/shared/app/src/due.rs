@@ -12,6 +12,10 @@ use std::collections::HashSet;
 
 /// Most keys of the `due` index that are looked at at once.
 pub const KEYS_A_LOOK_MAX: usize = 10_000;
+/// The same, where executions that may go stand before everything else.
+const KEYS_A_CROWDED_LOOK_MAX: usize = 200_000;
+/// Most executions that one look begins to forget.
+const FORGOTTEN_A_LOOK_MAX: usize = 200;
 /// How far the tick of a minute looks ahead: beyond the next tick, which may be late.
 pub const AHEAD_MS: Millis = 120_000;
 /// What falls due ahead is hinted at no later than this after it.
@@ -29,7 +33,13 @@ pub fn hint_of(key: &Key) -> Option<Hint> {
 /// # Errors
 /// When the index cannot be read: the next look sees the same.
 pub async fn hints(table: &dyn Table, until: Millis) -> Result<Vec<Hint>, AppError> {
-    let keys = table.due(until, KEYS_A_LOOK_MAX).await?;
+    let mut keys = table.due(until, KEYS_A_LOOK_MAX).await?;
+    let all = keys.len();
+    keys = retention::bounded(keys, FORGOTTEN_A_LOOK_MAX);
+    if all == KEYS_A_LOOK_MAX && keys.len() < all {
+        // The index gives the earliest first, and what may go has been due for long: what is urgent stands behind it.
+        keys = retention::bounded(table.due(until, KEYS_A_CROWDED_LOOK_MAX).await?, FORGOTTEN_A_LOOK_MAX);
+    }
     let mut seen = HashSet::new();
     Ok(keys.iter().filter_map(hint_of).filter(|hint| seen.insert(hint.clone())).collect())
 }

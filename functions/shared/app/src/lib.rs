@@ -12,6 +12,7 @@ pub mod expect;
 pub mod expressions;
 pub mod idempotency;
 pub mod identity;
+pub mod importing;
 pub mod limits;
 pub mod orders;
 pub mod paging;

@@ -2,18 +2,20 @@
 //! whether this program can read them. It never reads or writes a store.
 
 use crate::error::AppError;
-use crate::execution::{plan, slots, step, stored};
+use crate::execution::{archive, plan, slots, step, stored};
 use crate::ports::Item;
 use crate::record::{self, Shape, placed};
-use crate::{accounts, applications, idempotency, identity, pipelines, projects, pushes, stage_types};
+use crate::{accounts, applications, idempotency, identity, importing, pipelines, projects, pushes, stage_types};
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = Shape> {
     let lists = [
         accounts::SHAPES,
+        archive::SHAPES,
         applications::SHAPES,
         idempotency::SHAPES,
         identity::SHAPES,
+        importing::SHAPES,
         pipelines::SHAPES,
         pipelines::hooks::SHAPES,
         projects::SHAPES,
@@ -56,7 +58,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn told(partition: &str, sort: &str, body: &str) -> String {
-        check(&Item::new(Key::new(partition, sort), body.as_bytes().to_vec())).map_err(|error| format!("{error:?}")).err().unwrap_or_default()
+        check(&Item::new(Key::new(partition, sort), body.as_bytes().to_vec()))
+            .map_err(|error| format!("{error:?}"))
+            .err()
+            .unwrap_or_default()
     }
 
     #[test]

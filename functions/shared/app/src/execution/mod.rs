@@ -1,6 +1,7 @@
 //! Executions: how they are stored, started, moved, followed and steered. `start` is the one gate in; after it only `step`
 //! commits an execution; people reach it through its inbox.
 
+pub mod archive;
 pub mod artifacts;
 mod children;
 pub mod control;

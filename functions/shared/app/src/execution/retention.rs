@@ -1,15 +1,24 @@
 //! Executions that need not be kept any longer are forgotten: those that ended long ago and are not among the newest of their pipeline.
 //! Found by the `due` key of their row in the pipeline's list, which goes last, so that whoever dies in between is continued.
 //!
-//! Blobs stay: others may have the same bytes. Those that nothing refers to are swept where they are stored.
+//! Before one goes, what it was is put into the archive, which is read without the store. Blobs stay: others may have the same
+//! bytes; those that nobody refers to any more are swept by the store.
+//!
+//! What another one still needs stays as well. That is an execution whose parent is still open: its stages may read it, and the
+//! same attempt of the same stage finds it by its correlation id instead of starting another. A parent that has ended has copied
+//! what it wanted, and a child copies what it sees of its parent when it starts, so neither needs the other any longer. Whoever
+//! waits for an end is told before. Correlation ids expire by themselves; one that is still there after its execution has gone
+//! still answers that this was started once, so that a late repeat starts nothing.
 
 use super::epilogue;
 use super::keys;
+use super::plan::Plan;
 use super::stored::{Meta, Summary};
+use super::{archive, archive::Archived};
 use crate::error::AppError;
 use crate::limits::Limits;
-use crate::ports::{Clock, Condition, Hint, Item, Key, Query, Queue, Table, TransactError, Transaction, Write};
-use crate::record::{item, load};
+use crate::ports::{Archive, Blobs, Clock, Condition, Hint, Item, Key, Query, Queue, Table, TransactError, Transaction, Write};
+use crate::record::{encode, item, load};
 use model::Millis;
 use model::id::{ExecutionId, PipelineId};
 
@@ -25,6 +34,10 @@ const AGAIN_MS: Millis = 24 * 3_600_000;
 pub struct Ports<'a> {
     /// The table.
     pub table: &'a dyn Table,
+    /// Large plans.
+    pub blobs: &'a dyn Blobs,
+    /// Takes what goes.
+    pub archive: &'a dyn Archive,
     /// Now.
     pub clock: &'a dyn Clock,
     /// Hints.
@@ -46,6 +59,17 @@ pub fn due_hint(key: &Key) -> Option<Hint> {
     keys::listed(key).map(|(pipeline, execution)| Hint::Retention { pipeline, execution })
 }
 
+/// Of keys that are due, all but so many of executions that may be kept no longer: what has time must not hold up what has none.
+#[must_use]
+pub fn bounded(keys: Vec<Key>, sweeps_max: usize) -> Vec<Key> {
+    let mut sweeps = 0;
+    let has_room = |key: &Key| {
+        sweeps += usize::from(keys::listed(key).is_some());
+        keys::listed(key).is_none() || sweeps <= sweeps_max
+    };
+    keys.into_iter().filter(has_room).collect()
+}
+
 /// Forgets an execution if it need not be kept any longer. True when nothing is left of it.
 pub async fn sweep(ports: Ports<'_>, pipeline: &PipelineId, id: &ExecutionId) -> Result<bool, AppError> {
     let key = keys::of_pipeline(pipeline, id);
@@ -55,17 +79,50 @@ pub async fn sweep(ports: Ports<'_>, pipeline: &PipelineId, id: &ExecutionId) ->
     if !row.status.is_complete() || until.is_none_or(|until| until > now) {
         return Ok(false);
     }
-    if is_among_newest(ports, &key).await? {
+    let ended = load::<Meta>(ports.table, &keys::meta(id)).await?.map(|(meta, _)| meta).filter(|meta| meta.execution.status.is_complete());
+    let plan = match &ended {
+        Some(meta) => plan_of(ports, meta).await?,
+        None => None,
+    };
+    if is_among_newest(ports, &key).await? || is_needed(ports.table, plan.as_ref()).await? {
         let again = item(key, &row)?.due(Some(now.saturating_add(AGAIN_MS)));
         write(ports.table, vec![Write::Put(again, vec![Condition::Revision(revision)])]).await?;
         return Ok(false);
     }
     // Whoever still waits for its end is told, or it would wait for ever.
     epilogue::run(epilogue::Ports { table: ports.table, clock: ports.clock, queue: ports.queue }, id).await?;
+    if let Some(meta) = ended {
+        let record = archive::gather(ports.table, &meta, plan.as_ref(), &row, now).await?;
+        keep(ports.archive, &record).await?;
+    }
     if !close(ports.table, id).await? || !empty(ports.table, id).await? {
         return Ok(false);
     }
     write(ports.table, vec![Write::Delete(key, vec![Condition::Revision(revision)])]).await
+}
+
+/// The plan, unless it cannot be read: then the rest goes into the archive without it.
+async fn plan_of(ports: Ports<'_>, meta: &Meta) -> Result<Option<Plan>, AppError> {
+    match Plan::of(ports.table, ports.blobs, meta).await {
+        Ok(plan) => Ok(Some(plan)),
+        Err(AppError::Damaged(inside)) => {
+            tracing::warn!(execution = %meta.execution.id, inside, "it goes into the archive without its plan");
+            Ok(None)
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// Whether an execution that is still open started it.
+async fn is_needed(table: &dyn Table, plan: Option<&Plan>) -> Result<bool, AppError> {
+    let Some(parent) = plan.and_then(|plan| plan.parent.as_ref()) else { return Ok(false) };
+    let found = load::<Meta>(table, &keys::meta(&parent.execution)).await?;
+    Ok(found.is_some_and(|(meta, _)| !meta.execution.status.is_complete()))
+}
+
+async fn keep(into: &dyn Archive, record: &Archived) -> Result<(), AppError> {
+    let month = archive::month(record.ended_ms.unwrap_or(record.created_ms));
+    Ok(into.keep(&month, &record.id, &encode(record)?).await?)
 }
 
 /// Whether so few of the pipeline's executions are newer that it is kept whatever its age.

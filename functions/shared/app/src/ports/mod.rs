@@ -1,12 +1,14 @@
 //! The seams: everything the use cases need from outside, as object-safe traits. Adapters implement them, one each way
 //! (cloud, local); a use case takes only those it uses.
 
+mod archive;
 mod cluster;
 mod executions;
 mod outside;
 mod stage_host;
 mod table;
 
+pub use archive::{Archive, NoArchive};
 pub use cluster::{
     Applied, ApplyOptions, Cluster, ClusterError, KindInfo, ListQuery, LogQuery, ObjectKey, ObjectPage, Rollout, RolloutReason, Verified,
     VerifyNeeds, WatchKey, WatchSpec,

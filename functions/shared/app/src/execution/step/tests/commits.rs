@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::execution::logs;
-use crate::paging::PageRequest;
 use crate::execution::stored::{Inbound, LogEntry};
+use crate::paging::PageRequest;
 use crate::ports::{Blame, LogLevel, LogLine, StepFailure};
 
 /// Stages beside each other.

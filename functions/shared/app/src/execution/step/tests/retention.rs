@@ -1,9 +1,11 @@
-//! Ended executions are kept for a time, the newest of a pipeline always; then nothing is left of them but blobs.
+//! Ended executions are kept for a time, the newest of a pipeline always; then nothing is left of them but blobs and a record.
 
 use super::*;
 use crate::execution::control;
+use crate::execution::plan::StartedBy;
 use crate::execution::retention::{self, due_hint, sweep};
 use crate::execution::stored::LogEntry;
+use crate::ports::Archive;
 use model::id::PipelineId;
 
 const KEPT_MS: Millis = 1_000_000;
@@ -167,4 +169,121 @@ async fn a_start_that_failed_at_once_is_kept_no_longer_either() {
     assert_eq!(tick(&world).await, 3);
     let left = Query::prefix(format!("PIPE#{pipeline}"), "EXEC#", 10);
     assert_eq!(world.ports.table.query(&left).await.unwrap().items.len(), 2);
+}
+
+/// An archive that keeps what it is given while it is open.
+#[derive(Default)]
+struct Shelf {
+    closed: std::sync::atomic::AtomicBool,
+    kept: Mutex<Vec<(String, ExecutionId, Value)>>,
+}
+
+#[async_trait]
+impl Archive for Shelf {
+    async fn keep(&self, month: &str, id: &ExecutionId, record: &[u8]) -> Result<(), StoreError> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("the archive is closed".to_owned()));
+        }
+        self.kept.lock().unwrap().push((month.to_owned(), id.clone(), serde_json::from_slice(record).unwrap()));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_goes_is_archived_before_and_stays_while_it_cannot_be() {
+    let world = small(judging);
+    let (pipeline, ids) = ended(&world, 3).await;
+    for id in &ids {
+        world.judge(id).await;
+    }
+    world.settle().await;
+    world.clock.0.advance(KEPT_MS);
+    let shelf = Shelf::default();
+    shelf.closed.store(true, Ordering::SeqCst);
+    let with_shelf = retention::Ports { archive: &shelf, ..ports(&world) };
+    let before = world.table.table.dump();
+    assert!(matches!(sweep(with_shelf, &pipeline, &ids[0]).await.unwrap_err(), AppError::Unavailable(_)));
+    assert_eq!(world.table.table.dump(), before);
+    shelf.closed.store(false, Ordering::SeqCst);
+    assert!(sweep(with_shelf, &pipeline, &ids[0]).await.unwrap());
+    assert!(!sweep(with_shelf, &pipeline, &ids[1]).await.unwrap(), "one of the newest");
+    let kept = shelf.kept.lock().unwrap();
+    let [(month, id, record)] = kept.as_slice() else { panic!("{kept:?}") };
+    assert_eq!((month.as_str(), id), ("2023-11", &ids[0]));
+    let data = &record["data"];
+    assert_eq!(
+        (&record["shape"], &data["status"], &data["pipelineName"]),
+        (&json!("archived-execution"), &json!("SUCCEEDED"), &json!("deployTesting"))
+    );
+    assert_eq!(data["orders"], json!([{"project": "cd-demo", "number": 1}]));
+    assert_eq!(data["stages"][0]["answers"][0]["by"], "root");
+    assert_eq!(data["stages"][0]["answers"][0]["body"], json!({"judgmentStatus": "continue"}));
+    let statuses: Vec<&Value> =
+        data["log"].as_array().unwrap().iter().flat_map(|e| e["transitions"].as_array().into_iter().flatten()).map(|t| &t["to"]).collect();
+    assert!(statuses.contains(&&json!("SUSPENDED")) && statuses.contains(&&json!("SUCCEEDED")), "{statuses:?}");
+    assert!(!record.to_string().contains("made"), "what a stage left stays behind");
+}
+
+#[tokio::test]
+async fn a_death_after_the_archive_keeps_it_twice_at_most_and_loses_nothing() {
+    let world = small(|_| succeeds());
+    let (pipeline, ids) = ended(&world, 3).await;
+    world.clock.0.advance(KEPT_MS);
+    let shelf = Shelf::default();
+    let with_shelf = retention::Ports { archive: &shelf, ..ports(&world) };
+    world.table.lie(0, Lie::Hang);
+    assert!(sweep(with_shelf, &pipeline, &ids[0]).now_or_never().is_none(), "it died");
+    assert!(sweep(with_shelf, &pipeline, &ids[0]).await.unwrap());
+    let kept: Vec<ExecutionId> = shelf.kept.lock().unwrap().iter().map(|(_, id, _)| id.clone()).collect();
+    assert_eq!(kept, [ids[0].clone(), ids[0].clone()]);
+    assert_eq!(traces(&world, &ids[0]), [] as [String; 0]);
+}
+
+#[tokio::test]
+async fn a_child_stays_while_its_parent_is_open() {
+    let world = small(judging);
+    let pipeline = world.install(json!({"stages": judged()})).await.unwrap();
+    let parent = world.start(&pipeline).await;
+    world.settle().await;
+    let mut children = Vec::new();
+    for _ in 0..4 {
+        let by = StartedBy { execution: parent.clone(), run: 0, attempt: 1 };
+        let request = Request { parent: Some((by, 1)), ..world.request(&pipeline) };
+        let child = start::start(world.start_ports(), &request).await.unwrap().execution;
+        world.settle().await;
+        world.judge(&child).await;
+        world.settle().await;
+        children.push(child);
+    }
+    world.clock.0.advance(KEPT_MS);
+    assert!(!sweep(ports(&world), &pipeline, &children[0]).await.unwrap(), "the parent may still ask for it");
+    assert_eq!(world.status(&children[0]).await, Status::Succeeded);
+    let row = world.ports.table.get(&keys::of_pipeline(&pipeline, &children[0])).await.unwrap().unwrap();
+    assert_eq!(row.due_ms, Some(world.clock.now_ms() + DAY_MS), "it is looked at again a day later");
+    world.judge(&parent).await;
+    world.settle().await;
+    assert!(sweep(ports(&world), &pipeline, &children[0]).await.unwrap());
+}
+
+#[tokio::test]
+async fn one_whose_plan_is_gone_is_archived_without_it() {
+    let world = small(|_| succeeds());
+    let (pipeline, ids) = ended(&world, 3).await;
+    world.ports.table.transact(Transaction::of(vec![Write::Delete(keys::plan(&ids[0]), vec![])])).await.unwrap();
+    world.clock.0.advance(KEPT_MS);
+    let shelf = Shelf::default();
+    assert!(sweep(retention::Ports { archive: &shelf, ..ports(&world) }, &pipeline, &ids[0]).await.unwrap());
+    let record = shelf.kept.lock().unwrap()[0].2["data"].clone();
+    assert_eq!((&record["stages"][0]["status"], record.get("origin")), (&json!("SUCCEEDED"), None));
+}
+
+#[test]
+fn what_has_time_does_not_hold_up_what_has_none() {
+    let (pipeline, id) = (PipelineId::parse("p").unwrap(), ExecutionId::parse("x").unwrap());
+    let row = |n: usize| keys::of_pipeline(&pipeline, &ExecutionId::parse(format!("x{n}")).unwrap());
+    let mut due: Vec<Key> = (0..50).map(row).collect();
+    due.push(keys::meta(&id));
+    due.extend((50..60).map(row));
+    let kept = retention::bounded(due, 7);
+    assert_eq!((kept.len(), kept.last()), (8, Some(&keys::meta(&id))));
 }

@@ -38,6 +38,8 @@ pub(super) fn inbox_of(p: &Ports) -> inbox::Ports<'_> {
 pub(super) fn retention_of(p: &Ports) -> retention::Ports<'_> {
     retention::Ports {
         table: p.table.as_ref(),
+        blobs: p.blobs.as_ref(),
+        archive: &crate::ports::NoArchive,
         clock: p.clock.as_ref(),
         queue: p.queue.as_ref(),
         limits: &p.limits,
