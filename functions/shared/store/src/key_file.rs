@@ -67,6 +67,12 @@ impl KeyFile {
         fresh().map(Self::of)
     }
 
+    /// Names the key, without a word of it.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     fn of(key: Zeroizing<[u8; KEY_BYTES]>) -> Self {
         let mut hash = Sha256::new();
         hash.update("waybill key id");

@@ -3,6 +3,7 @@
 //!
 //! Every backend of [`app::ports::Table`] runs the one suite in [`suite`]. Nothing here knows what the items mean.
 
+pub mod archive;
 pub mod dynamodb;
 pub mod embedded;
 pub mod folder_blobs;
@@ -11,6 +12,7 @@ pub mod key_file;
 pub mod memory;
 pub mod s3_blobs;
 pub mod suite;
+pub mod transfer;
 
 mod everything;
 mod fault;
@@ -20,7 +22,7 @@ mod rules;
 
 use std::path::PathBuf;
 
-pub use everything::Everything;
+pub use everything::{Everything, Restorable};
 
 pub use rules::{ATTRIBUTES_BYTES_MAX, BODY_BYTES_MAX, PAGE_BYTES_MAX, PARTITION_BYTES_MAX, SORT_BYTES_MAX, TOKEN_BYTES_MAX};
 

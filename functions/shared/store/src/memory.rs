@@ -1,8 +1,8 @@
 //! Models of the table and of blobs in memory: for tests of what stands on them, and to hold the real ones against.
 //! Plain on purpose; nothing is durable and nothing is fast.
 
-use crate::Everything;
 use crate::rules::{self, Facts, Seen, Tokens};
+use crate::{Everything, Restorable};
 use app::ports::{Blobs, Clock, Item, Key, Page, Query, StoreError, Table, TransactError, Transaction, Write};
 use async_trait::async_trait;
 use model::Millis;
@@ -154,6 +154,14 @@ impl Everything for Memory {
         let found: Vec<&Item> = state.items.range::<Key, _>((after, Bound::Unbounded)).map(|(_, item)| item).take(limit.max(1)).collect();
         let next = found.last().map(|last| last.key.clone());
         Ok((found.into_iter().filter(|item| !rules::expired(item.expires_ms, now)).cloned().collect(), next))
+    }
+}
+
+#[async_trait]
+impl Restorable for Memory {
+    async fn restore(&self, items: Vec<Item>) -> Result<(), StoreError> {
+        self.state().items.extend(items.into_iter().map(|item| (item.key.clone(), item)));
+        Ok(())
     }
 }
 

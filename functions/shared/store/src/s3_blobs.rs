@@ -3,6 +3,8 @@
 //! The bucket keeps versions, so that the sweep can remove the very copy it looked at, and so that what was removed by a
 //! mistake can be brought back; a rule of the bucket forgets versions that were replaced or removed.
 
+mod archive;
+
 use crate::fault::{Fault, Place, fault};
 use crate::garbage::{GRACE_MS, Stored, Sweepable};
 use crate::pause::Patience;

@@ -58,6 +58,7 @@ impl Entity {
 /// All there is.
 pub const ENTITIES: &[Entity] = &[
     entity("first start of the installation", ("SYSTEM", "TOKENS"), 1, "first start", "first start, last administrator's revocation"),
+    entity("import that is under way", ("SYSTEM", "IMPORT"), 1, "imports", "imports, start of a server"),
     entity("token, by its hash", ("TOKEN#{sha256}", "TOKEN"), 4, "tokens", "every request").expires(),
     entity("token, in the list", ("TOKENS", "{id}"), 4, "tokens", "tokens").expires(),
     entity("request already answered", ("IDEM#{caller..}", "{operation..}"), 8, "what creates", "what creates").expires(),

@@ -8,6 +8,7 @@ pub mod design;
 mod expression;
 mod item;
 mod read;
+mod restore;
 mod setup;
 mod transact;
 

@@ -12,7 +12,7 @@ mod lately;
 mod read;
 mod writer;
 
-use crate::{Everything, OpenError, rules};
+use crate::{Everything, OpenError, Restorable, rules};
 use app::ports::{Clock, Item, Key, Page, Query, StoreError, Table, TransactError, Transaction};
 use async_trait::async_trait;
 use folder::Core;
@@ -248,6 +248,15 @@ impl Everything for Embedded {
     async fn page(&self, after: Option<&Key>, limit: usize) -> Result<(Vec<Item>, Option<Key>), StoreError> {
         let after = after.map(codec::item_key);
         self.read(move |core, now| read::everything(core, after, limit, now)).await
+    }
+}
+
+#[async_trait]
+impl Restorable for Embedded {
+    async fn restore(&self, items: Vec<Item>) -> Result<(), StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Job::Restore { items, answer }).await.map_err(StoreError::Unavailable)?;
+        answered.await.map_err(|_| StoreError::Unavailable(STOPPED.to_owned()))?.map(drop)
     }
 }
 

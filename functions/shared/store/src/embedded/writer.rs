@@ -29,13 +29,18 @@ pub(crate) enum Job {
     Transact { transaction: Transaction, answer: Answer<(), TransactError> },
     /// Removes expired items.
     Sweep { now: Millis, limit: usize, answer: Answer<usize, StoreError> },
+    /// Puts items as they are.
+    Restore { items: Vec<Item>, answer: Answer<usize, StoreError> },
 }
 
 impl Job {
     fn bytes(&self) -> usize {
-        let Self::Transact { transaction, .. } = self else { return 0 };
         let put = |write: &Write| if let Write::Put(item, _) = write { rules::item_bytes(item) } else { 0 };
-        transaction.writes.iter().map(put).sum()
+        match self {
+            Self::Transact { transaction, .. } => transaction.writes.iter().map(put).sum(),
+            Self::Sweep { .. } => 0,
+            Self::Restore { items, .. } => items.iter().map(rules::item_bytes).sum(),
+        }
     }
 }
 
@@ -119,6 +124,7 @@ impl Writer {
             pending.push(match job {
                 Job::Transact { transaction, answer } => Pending::Transact(self.transact(&mut round, transaction, now), answer),
                 Job::Sweep { now, limit, answer } => Pending::Sweep(self.sweep(&mut round, now, limit), answer),
+                Job::Restore { items, answer } => Pending::Sweep(self.restore(&mut round, items), answer),
             });
         }
         let outcome = self.commit(round);
@@ -178,6 +184,17 @@ impl Writer {
             }
         }
         Ok(swept)
+    }
+
+    /// Says how many.
+    fn restore(&self, round: &mut Round, items: Vec<Item>) -> Result<usize, StoreError> {
+        let count = items.len();
+        for item in items {
+            let key = codec::item_key(&item.key);
+            let stored = self.load(round, &key, false)?;
+            round.put(key, stored.as_ref(), item.revision, item);
+        }
+        Ok(count)
     }
 
     /// The head of what is stored under a key; `new` when its writer expects nothing there.
@@ -299,7 +316,7 @@ fn refuse(job: Job) {
     let stopped = super::STOPPED.to_owned();
     match job {
         Job::Transact { answer, .. } => drop(answer.send(Err(TransactError::Unavailable(stopped)))),
-        Job::Sweep { answer, .. } => drop(answer.send(Err(StoreError::Unavailable(stopped)))),
+        Job::Sweep { answer, .. } | Job::Restore { answer, .. } => drop(answer.send(Err(StoreError::Unavailable(stopped)))),
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! A case uses partitions of its own, so one table serves all. Two runs need two spaces.
 
+pub mod archive;
 pub mod blobs;
 mod conditions;
 mod indexes;

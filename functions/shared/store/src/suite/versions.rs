@@ -2,9 +2,9 @@
 
 use super::{Bench, Case, Checked, Failure, revision};
 use app::error::AppError;
+use app::execution::stored::Counter;
 use app::ports::{Item, Query, TransactError, Write};
 use app::record::{self, KNOWS, READER, Record};
-use app::execution::stored::Counter;
 
 pub(super) async fn run(bench: &Bench<'_>) -> Checked {
     let case = Case::new(bench, "versions");

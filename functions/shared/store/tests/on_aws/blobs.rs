@@ -46,7 +46,7 @@ fn options(bucket: &str, clock: Arc<dyn Clock>) -> Options {
 }
 
 /// Blobs in a new bucket, and what can happen to their requests.
-async fn blobs() -> (S3Blobs, Faults, String) {
+pub(crate) async fn blobs() -> (S3Blobs, Faults, String) {
     let (faults, name) = (Faults::default(), bucket(true).await);
     let config = aws::config(&Cloud::shared().await.unwrap().endpoint()).http_client(faults.client()).build();
     (S3Blobs::new(&config, options(&name, Arc::new(HandClock::new()))), faults, name)

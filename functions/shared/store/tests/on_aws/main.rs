@@ -3,6 +3,7 @@
 
 mod aws;
 mod blobs;
+mod carried;
 #[path = "../clock/mod.rs"]
 mod clock;
 mod design;
