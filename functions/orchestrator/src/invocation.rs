@@ -7,7 +7,7 @@ use crate::work::{Ports, Worker};
 use app::error::AppError;
 use app::execution::step::{self, Inbox};
 use app::limits::Limits;
-use app::ports::{Blobs, Changes, Clock, Cluster, Entropy, Hint, Queue, Registry, Sealer, StageHost, Table};
+use app::ports::{Archive, Blobs, Changes, Clock, Cluster, Entropy, Hint, Queue, Registry, Sealer, StageHost, Table};
 use async_trait::async_trait;
 use futures::future::{Either, select};
 use model::Millis;
@@ -34,6 +34,8 @@ pub struct Outside {
     pub table: Arc<dyn Table>,
     /// Plans, outputs, and the components.
     pub blobs: Arc<dyn Blobs>,
+    /// Where executions go that are kept no longer.
+    pub archive: Arc<dyn Archive>,
     /// Hints.
     pub queue: Arc<dyn Queue>,
     /// Opens the accounts' secrets.
@@ -50,12 +52,12 @@ impl Outside {
     /// What looks at one thing an invocation.
     #[must_use]
     pub fn invoked(self, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, changes: Arc<dyn Changes>, limits: Arc<Limits>) -> Invoked {
-        let Self { table, blobs, queue, sealer, host, cluster, registry } = self;
+        let Self { table, blobs, archive, queue, sealer, host, cluster, registry } = self;
         let host = Fetching::new(host, blobs.clone(), components_folder());
         // Others can reach the store: a lease holds until it is over.
         let alone_since_ms = None;
         let execution = step::Ports { table, blobs, queue, changes, clock, entropy, sealer, host, cluster, limits, alone_since_ms };
-        Invoked::new(Ports { execution, registry })
+        Invoked::new(Ports { execution, registry }, archive)
     }
 }
 
@@ -68,8 +70,8 @@ fn ends(now: Millis, deadline: Millis) -> (Millis, Millis) {
 impl Invoked {
     /// One that does nothing until it is asked.
     #[must_use]
-    pub fn new(ports: Ports) -> Self {
-        Self { worker: Worker::new(ports.clone()), ports }
+    pub fn new(ports: Ports, archive: Arc<dyn Archive>) -> Self {
+        Self { worker: Worker::new(ports.clone(), archive), ports }
     }
 
     /// Does what all records of a batch ask for, side by side; says which failed and are to come again.

@@ -18,7 +18,7 @@ async fn serve(function: Function) -> Result<(), Error> {
     let sealer = Arc::new(KeyFile::existing(function.key_file()?)?);
     let host = stage_host::WasmHost::new(stage_host::HostOptions::new(orchestrator::components_folder()))?;
     let (cluster, registry) = (Arc::new(cluster::KubeCluster::new()), Arc::new(outbound::HttpRegistry::default()));
-    let outside = orchestrator::Outside { table, blobs, queue, sealer, host, cluster, registry };
+    let outside = orchestrator::Outside { table, archive: blobs.clone(), blobs, queue, sealer, host, cluster, registry };
     let invoked = &outside.invoked(clock.clone(), entropy.clone(), function.changes(), function.limits()?);
     let look = |LambdaEvent { payload, context }| invoked.batch(payload, context.deadline);
     lambda_runtime::run(service_fn(look)).await

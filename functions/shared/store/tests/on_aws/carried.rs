@@ -1,9 +1,9 @@
 //! All of a store in one file, from a folder to AWS and back: the same item for item. And the archive, on both.
 
 use crate::aws;
+use crate::blobs;
 use crate::clock::{HandClock, START};
 use crate::flows::Flows;
-use crate::blobs;
 use app::importing;
 use app::ports::{Blobs, Item, Key, Table, Transaction, Write};
 use std::fs;
