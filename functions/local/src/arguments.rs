@@ -2,7 +2,7 @@
 
 use crate::commands::{account, application, dead_letters, execution, expressions, install, order, pipeline, project, token};
 use crate::session::Group;
-use crate::{demo, serve};
+use crate::{demo, offline, serve};
 use clap::{Parser, Subcommand};
 
 /// Continuous delivery for Kubernetes: the server, and its client.
@@ -39,6 +39,12 @@ pub(crate) enum Command {
     Expressions(Group<expressions::Command>),
     /// Tokens that people and programs sign in with.
     Token(Group<token::Command>),
+    /// Write all of a store into one file, secrets sealed, while no server runs on it.
+    Export(offline::transfer::Export),
+    /// Put all of such a file into an empty store.
+    Import(offline::transfer::Import),
+    /// Executions that are kept no longer: list, show; without a server.
+    Archive(offline::archive::Archive),
     /// Carry the whole flaskapp story out through the API, from accounts to release orders.
     Demo(Box<demo::Options>),
 }
@@ -70,6 +76,28 @@ mod tests {
         assert!(fits(&["explain", "${a}"]));
         assert!(!fits(&["evaluate", "${a}", "--stage", "1"]), "a stage is one of an execution");
         assert!(!fits(&["evaluate"]));
+    }
+
+    #[test]
+    fn a_store_is_a_folder_or_on_aws() {
+        let fits = |words: &[&str]| Arguments::try_parse_from(["waybill"].iter().chain(words)).is_ok();
+        for words in [
+            &["export", "--data", "d", "f"][..],
+            &["export", "--aws", "f"],
+            &["import", "--aws", "--create-table", "f"],
+            &["archive", "list", "--data", "d", "--month", "2026-11"],
+            &["archive", "show", "x", "--aws", "--json"],
+        ] {
+            assert!(fits(words), "{words:?}");
+        }
+        for words in [
+            &["export", "f"][..],
+            &["export", "--data", "d", "--aws", "f"],
+            &["import", "--data", "d", "--create-table", "f"],
+            &["archive", "list", "--data", "d", "--limit", "0"],
+        ] {
+            assert!(!fits(words), "{words:?}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod commands;
 mod demo;
 mod failure;
 mod files;
+mod offline;
 mod out;
 mod serve;
 mod session;
@@ -68,6 +69,9 @@ async fn client(command: Command) -> Result<(), Failure> {
         Command::Pipeline(group) => pipeline::run(group).await,
         Command::Expressions(group) => expressions::run(group).await,
         Command::Token(group) => token::run(group.command, &mut Session::open(&group.connection)?).await,
+        Command::Export(options) => offline::transfer::export(options).await,
+        Command::Import(options) => offline::transfer::import(options).await,
+        Command::Archive(options) => offline::archive::run(options).await,
         Command::Serve(_) | Command::Install(_) | Command::DeadLetters(_) | Command::Demo(_) => {
             Err(Failure::Usage("this is no command of the client".to_owned()))
         }

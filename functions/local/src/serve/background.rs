@@ -1,5 +1,6 @@
 //! What runs beside the requests: hints go to the orchestrator, each second what is due does, expired items go, and blobs
-//! that nothing refers to.
+//! that nothing refers to. Executions that are kept no longer are due as well: the orchestrator archives and forgets a bounded
+//! number of them each second.
 
 use super::parts::Parts;
 use app::ports::Clock;

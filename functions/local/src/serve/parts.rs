@@ -4,7 +4,7 @@ use super::held::UntilStop;
 use crate::failure::Failure;
 use app::execution::step;
 use app::limits::Limits;
-use app::ports::{Changes, Clock, Cluster, Entropy, Queue, Registry, Sealer, Table};
+use app::ports::{Archive, Blobs, Changes, Clock, Cluster, Entropy, Queue, Registry, Sealer, Table};
 use app::pushes::StoredSources;
 use axum::Router;
 use edge::{About, Edge};
@@ -30,6 +30,7 @@ pub(crate) struct Parts {
     changes: Arc<dyn Changes>,
     cluster: Arc<dyn Cluster>,
     registry: Arc<dyn Registry>,
+    archive: Arc<dyn Archive>,
     limits: Arc<Limits>,
 }
 
@@ -45,6 +46,10 @@ impl Parts {
         // Replaying after a crash may take a while.
         let store = tokio::task::spawn_blocking(move || Embedded::open(path, options)).await;
         let store = store.map_err(|error| Failure::Server(format!("the store cannot be opened: {error}")))?.map_err(wrong)?;
+        if let Err(error) = app::importing::require_none(store.as_ref()).await {
+            store.close().await;
+            return Err(Failure::Server(error.to_string()));
+        }
         // After the store: whoever holds its lock is alone with the key and the blobs as well.
         let sealer = store::key_file::KeyFile::open(data.join("key")).map_err(wrong)?;
         let blobs = FolderBlobs::open(data.join("blobs")).map_err(wrong)?;
@@ -62,6 +67,7 @@ impl Parts {
             changes: Arc::new(changes),
             cluster: Arc::new(cluster::KubeCluster::new()),
             registry: Arc::new(outbound::HttpRegistry::default()),
+            archive: Arc::new(store::archive::FolderArchive::new(data.join("archive"))),
             limits: Arc::new(limits),
         };
         Ok((parts, hints))
@@ -89,7 +95,8 @@ impl Parts {
             // The store is locked: whoever held a lease before this instant is dead.
             alone_since_ms: Some(self.clock.now_ms()),
         };
-        Ok(Orchestrator::new(orchestrator::Ports { execution, registry: self.registry.clone() }))
+        let ports = orchestrator::Ports { execution, registry: self.registry.clone() };
+        Ok(Orchestrator::with_archive(ports, self.archive.clone()))
     }
 
     /// Every HTTP function under one roof.

@@ -8,6 +8,7 @@
 )]
 
 mod client;
+mod offline;
 mod process;
 mod serving;
 mod stages;

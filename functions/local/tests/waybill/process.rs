@@ -13,7 +13,7 @@ const END_MAX: Duration = Duration::from_secs(60);
 /// The command, with nothing of this environment that could steer it.
 pub(crate) fn waybill() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_waybill"));
-    for name in ["WAYBILL_SERVER", "WAYBILL_TOKEN", "WAYBILL_TOKEN_FILE", "WAYBILL_COMPONENTS", "RUST_LOG"] {
+    for name in ["AWS_PROFILE", "WAYBILL_SERVER", "WAYBILL_TOKEN", "WAYBILL_TOKEN_FILE", "WAYBILL_COMPONENTS", "RUST_LOG"] {
         command.env_remove(name);
     }
     command.env("NO_COLOR", "1").stdin(Stdio::null()).kill_on_drop(true);
