@@ -24,10 +24,11 @@ usage: cargo dev COMMAND
   plugins               build the stage components and precompile them
   cluster build|up|down|status [--json]
                         the real control plane with simulated nodes
-  bench [chain] [throughput] [fan] [expressions] [--reference restate|none] [--json] [--repetitions N] [--clients N]
+  bench [chain] [throughput] [fan] [history] [expressions] [--reference restate|none] [--json] [--repetitions N] [--clients N]
                         [--seconds N] [--patience SECONDS] [--data DIR]
                         measure the execution path, release build, beside a reference on the same disk (--data says which);
-                        with patience each side waits for a quiet machine; expressions stand beside the real evaluator
+                        with patience each side waits for a quiet machine; expressions stand beside the real evaluator,
+                        a history of 100,000 executions beside one of 100
   bench capacity        what each use case asks of DynamoDB, in calls and capacity units
 ";
 
@@ -218,7 +219,7 @@ mod tests {
         assert_eq!(words("bench capacity").unwrap(), Command::Capacity);
         assert!(words("bench capacity chain").is_err() && words("bench chain capacity").is_err());
         let Command::Bench(options) = words("bench").unwrap() else { panic!() };
-        assert_eq!((options.benches.len(), options.reference, options.clients), (4, bench::Reference::Restate, 64));
+        assert_eq!((options.benches.len(), options.reference, options.clients), (5, bench::Reference::Restate, 64));
     }
 
     #[test]

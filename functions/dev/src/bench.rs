@@ -16,7 +16,9 @@ use crate::progress::Progress;
 use crate::{oracle, places, plugins, process};
 
 /// What can be measured.
-pub(crate) const BENCHES: [&str; 4] = ["chain", "throughput", "fan", EXPRESSIONS];
+pub(crate) const BENCHES: [&str; 5] = ["chain", "throughput", "fan", HISTORY, EXPRESSIONS];
+/// What very much that has ended costs: its reference is the same with little, in the same run.
+const HISTORY: &str = "history";
 /// This one needs neither a disk nor parts: it is a program of the expression crate alone.
 const EXPRESSIONS: &str = "expressions";
 pub(crate) const STAGES: u32 = 100;
@@ -91,8 +93,8 @@ fn runs(progress: &Progress, options: &Options, benches: &[&'static str]) -> Res
     process::must(progress, "build, release", &mut process::cargo(["build", "--release", "--quiet", "--bin", "bench"])?)?;
     let program = places::target()?.join("release").join("bench");
     let restate = match options.reference {
-        Reference::Restate => reference::install(progress),
-        Reference::None => Err("not asked for".to_owned()),
+        Reference::Restate if benches.iter().any(|bench| *bench != HISTORY) => reference::install(progress),
+        _ => Err("not asked for".to_owned()),
     };
     let data = Folder::fresh(options)?;
     // Or what the builds left to be written is measured as well.
@@ -142,6 +144,9 @@ fn measure(progress: &Progress, options: &Options, bench: &'static str, sides: &
     let waybill = figures(progress, &format!("{bench}, waybill"), &mut command)?;
     let waybill = waybill.get(bench).cloned().unwrap_or_default();
     let reference = match (sides.restate, bench) {
+        (_, HISTORY) => {
+            json!({"figures": {"version": "the same with 100 executions", "measured": waybill.pointer("/figures/reference")}})
+        }
         (Err(why), _) => json!({"absent": why}),
         (Ok(_), "fan") => json!({"absent": "its target is a number of commits, for which it has no counterpart"}),
         (Ok(restate), _) => match quietly(options, || restate.measure(progress, options, bench, &data.0)) {

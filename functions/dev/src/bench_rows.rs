@@ -135,6 +135,7 @@ pub(crate) fn of(bench: &str, waybill: &Value, reference: &Value) -> Vec<Row> {
         "chain" => chain(ours, theirs),
         "expressions" => expressions(ours, theirs),
         "throughput" => throughput(ours, theirs),
+        "history" => history(ours, theirs),
         _ => fan(ours),
     }
 }
@@ -188,6 +189,26 @@ fn expressions(ours: &Value, theirs: &Value) -> Vec<Row> {
         less("the document written anew with them").waybill(spread(ours, "/waybill/wholeMs")),
         more("reading text without expressions").waybill(one(ours, "/waybill/plainMBASecond")).target(Target::AtLeast(20.0)),
         more("reading expressions").waybill(one(ours, "/waybill/expressionsMBASecond")),
+    ]
+}
+
+fn history(ours: &Value, theirs: &Value) -> Vec<Row> {
+    let row = |name, unit, pointer: &str| {
+        let figure = |of: &Value, pointer: &str| spread(of, pointer).or_else(|| one(of, pointer));
+        Row::new(name, unit, Better::Less).waybill(figure(ours, &format!("/many{pointer}"))).reference(figure(theirs, pointer))
+    };
+    vec![
+        Row::new("executions", "", Better::More).waybill(one(ours, "/executions")).reference(one(ours, "/few")),
+        row("a page of a pipeline's list", "ms", "/pipelinePageMs"),
+        row("  its 99th of a hundred", "ms", "/pipelinePageMs/p99").target(Target::AtMost(50.0)),
+        row("a page of an application's list", "ms", "/applicationPageMs"),
+        row("  its 99th of a hundred", "ms", "/applicationPageMs/p99").target(Target::AtMost(50.0)),
+        row("the store opens", "ms", "/openMs"),
+        row("  and answers first", "ms", "/readyMs"),
+        row("memory before", "MB", "/memoryBeforeMB"),
+        row("memory after the start", "MB", "/memoryAfterStartMB"),
+        row("memory after 800 pages", "MB", "/memoryAfterPagesMB"),
+        Row::new("on disk", "MB", Better::Less).waybill(one(ours, "/diskMB")),
     ]
 }
 
@@ -292,6 +313,18 @@ mod tests {
         assert_eq!((whole.ratio(), whole.met()), (None, None));
         let text = text("chain", &ours, &absent, &rows);
         assert!(text.contains("not known") && text.contains("npm is not on PATH"), "{text}");
+    }
+
+    #[test]
+    fn a_history_stands_beside_a_short_one() {
+        let side = |page: f64| json!({"pipelinePageMs": {"p50": page, "p99": 2.0 * page}, "openMs": 7.0});
+        let ours = json!({"figures": {"executions": 100_000, "few": 100, "many": side(3.0), "reference": side(1.5)}});
+        let theirs = json!({"figures": {"measured": side(1.5)}});
+        let rows = of("history", &ours, &theirs);
+        let page = rows.iter().find(|row| row.name.contains("pipeline's list")).unwrap();
+        assert_eq!(page.ratio(), Some(Figure::Spread(0.5, 0.5)));
+        let tail = rows.iter().find(|row| row.target.is_some()).unwrap();
+        assert_eq!((tail.waybill, tail.met()), (Some(Figure::One(6.0)), Some(true)));
     }
 
     #[test]

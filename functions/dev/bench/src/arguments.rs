@@ -15,6 +15,8 @@ pub(crate) enum Bench {
     Throughput,
     /// One, then many, then one.
     Fan,
+    /// Lists and starts where very much has ended.
+    History,
 }
 
 impl Bench {
@@ -23,11 +25,12 @@ impl Bench {
             Self::Chain => "chain",
             Self::Throughput => "throughput",
             Self::Fan => "fan",
+            Self::History => "history",
         }
     }
 
     fn parse(word: &str) -> Result<Self> {
-        let known = [Self::Chain, Self::Throughput, Self::Fan].into_iter().find(|bench| bench.name() == word);
+        let known = [Self::Chain, Self::Throughput, Self::Fan, Self::History].into_iter().find(|bench| bench.name() == word);
         known.ok_or_else(|| Error::new(format!("there is no bench `{word}`")))
     }
 }
@@ -52,6 +55,8 @@ pub(crate) struct Arguments {
     pub(crate) stages_a_run: usize,
     /// Stages side by side in the fan.
     pub(crate) width: usize,
+    /// Executions of the history.
+    pub(crate) executions: usize,
 }
 
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Arguments> {
@@ -67,6 +72,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Argumen
         time: Duration::from_secs(30),
         stages_a_run: 10,
         width: 50,
+        executions: 100_000,
     };
     while let Some(argument) = parser.next()? {
         match argument {
@@ -79,13 +85,14 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Argumen
             Long("seconds") => arguments.time = Duration::from_secs(u64::try_from(count(&mut parser)?)?),
             Long("stages-a-run") => arguments.stages_a_run = count(&mut parser)?,
             Long("width") => arguments.width = count(&mut parser)?,
+            Long("executions") => arguments.executions = count(&mut parser)?,
             other => return Err(other.unexpected().into()),
         }
     }
     arguments.components = components.ok_or_else(|| Error::new("--components is missing"))?;
     arguments.data = data.ok_or_else(|| Error::new("--data is missing"))?;
     if arguments.benches.is_empty() {
-        return Err(Error::new("measure what? chain, throughput, fan"));
+        return Err(Error::new("measure what? chain, throughput, fan, history"));
     }
     Ok(arguments)
 }

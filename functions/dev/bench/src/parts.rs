@@ -24,7 +24,7 @@ use std::time::Duration;
 use store::embedded::{Embedded, Options};
 use tokio::task::JoinHandle;
 
-const APPLICATION: &str = "bench";
+pub(crate) const APPLICATION: &str = "bench";
 const TICK: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(10);
 const PAGE: usize = 1_000;
@@ -157,7 +157,8 @@ impl Parts {
     }
 }
 
-fn caller() -> Principal {
+/// Whoever may do everything.
+pub(crate) fn caller() -> Principal {
     Principal { name: "bench".to_owned(), role: Some(Role::Administrator), groups: BTreeSet::new() }
 }
 
