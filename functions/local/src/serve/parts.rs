@@ -4,7 +4,7 @@ use super::held::UntilStop;
 use crate::failure::Failure;
 use app::execution::step;
 use app::limits::Limits;
-use app::ports::{Archive, Blobs, Changes, Clock, Cluster, Entropy, Queue, Registry, Sealer, Table};
+use app::ports::{Archive, Changes, Clock, Cluster, Entropy, Queue, Registry, Sealer, Table};
 use app::pushes::StoredSources;
 use axum::Router;
 use edge::{About, Edge};
