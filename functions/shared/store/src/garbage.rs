@@ -223,6 +223,56 @@ mod tests {
         assert_eq!(some(0x80, 3), (vec!["00".to_owned(), "80".to_owned(), "ff".to_owned()], vec!["7f".to_owned()]));
     }
 
+    /// A store that never answers.
+    struct Silent;
+
+    #[async_trait]
+    impl Blobs for Silent {
+        async fn put(&self, _: &[u8]) -> Result<String, StoreError> {
+            std::future::pending().await
+        }
+
+        async fn get(&self, _: &str) -> Result<Option<Vec<u8>>, StoreError> {
+            std::future::pending().await
+        }
+    }
+
+    #[async_trait]
+    impl Sweepable for Silent {
+        async fn list(&self, _: Option<&str>, _: usize) -> Result<(Vec<Stored>, Option<String>), StoreError> {
+            std::future::pending().await
+        }
+
+        async fn remove(&self, _: &Stored) -> Result<bool, StoreError> {
+            std::future::pending().await
+        }
+    }
+
+    #[async_trait]
+    impl Everything for Silent {
+        async fn page(&self, _: Option<&app::ports::Key>, _: usize) -> Result<(Vec<Item>, Option<app::ports::Key>), StoreError> {
+            std::future::pending().await
+        }
+    }
+
+    #[async_trait]
+    impl Clock for Silent {
+        fn now_ms(&self) -> Millis {
+            2 * GRACE_MS
+        }
+
+        async fn sleep_until(&self, at: Millis) {
+            assert_eq!(at, 2 * GRACE_MS + 5);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sweep_gives_up_in_time() {
+        let bounds = Bounds { until_ms: Some(2 * GRACE_MS + 5), ..Bounds::default() };
+        let swept = sweep_within(&Silent, &Silent, &Silent, bounds).await.unwrap();
+        assert_eq!(swept, Swept { cut: true, ..Swept::default() });
+    }
+
     #[test]
     fn a_digest_is_found_wherever_it_stands() {
         let digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";

@@ -85,6 +85,9 @@ async fn a_key_is_made_once_and_opens_what_it_sealed() {
     let sealed = first.seal("account:a", b"secret").await.unwrap();
     let again = first.seal("account:a", b"secret").await.unwrap();
     assert_ne!(sealed.data, again.data, "a fresh nonce each time");
+    assert!(KeyFile::existing(folder.path().join("other")).is_err(), "none is made");
+    assert!(!folder.path().join("other").exists());
+    assert_eq!(format!("{:?}", KeyFile::existing(&path).unwrap()), format!("{first:?}"));
     let second = KeyFile::open(&path).unwrap();
     assert_eq!(second.open("account:a", &sealed).await.unwrap(), b"secret");
     let empty = second.seal("", b"").await.unwrap();
