@@ -47,7 +47,10 @@ fn wrong(error: store::OpenError) -> Failure {
     Failure::Server(error.to_string())
 }
 
-fn system() -> Result<(Arc<dyn Clock>, Arc<dyn Entropy>), Failure> {
+/// The system's clock and randomness.
+type System = (Arc<dyn Clock>, Arc<dyn Entropy>);
+
+fn system() -> Result<System, Failure> {
     let entropy = boot::SystemEntropy::new().map_err(|error| Failure::Server(error.to_string()))?;
     Ok((Arc::new(boot::SystemClock), Arc::new(entropy)))
 }

@@ -30,7 +30,7 @@ pub(crate) struct Import {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Make the table where there is none.
-    #[arg(long, requires = "aws")]
+    #[arg(long, conflicts_with = "data")]
     create_table: bool,
     /// Only look at the file: whether it is whole, and can be read by this program.
     #[arg(long)]

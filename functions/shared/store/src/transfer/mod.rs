@@ -53,7 +53,7 @@ pub enum TransferError {
     },
     /// The store; with what is inside, for whoever is at the console.
     #[error("{1}")]
-    Store(#[source] AppError, String),
+    Store(#[source] Box<AppError>, String),
 }
 
 impl TransferError {
@@ -65,7 +65,7 @@ impl TransferError {
 impl std::convert::From<StoreError> for TransferError {
     fn from(error: StoreError) -> Self {
         let text = error.to_string();
-        Self::Store(error.into(), text)
+        Self::Store(Box::new(error.into()), text)
     }
 }
 
@@ -75,6 +75,6 @@ impl std::convert::From<AppError> for TransferError {
             AppError::Unavailable(inside) | AppError::Damaged(inside) => format!("{error}: {inside}"),
             other => other.to_string(),
         };
-        Self::Store(error, text)
+        Self::Store(Box::new(error), text)
     }
 }

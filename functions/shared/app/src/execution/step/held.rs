@@ -126,13 +126,7 @@ impl Held {
                 Err(TransactError::Conflict(_)) => return Ok(Taken::Not(Rest::Busy)),
                 Err(other) => return Err(other.into()),
             }
-            match load_stages(ports.table.as_ref(), &meta.execution, plan.stages.len()).await {
-                Ok(stages) => stages,
-                Err(error) => {
-                    give_back(ports, meta, revision + 1, &error).await;
-                    return Err(error);
-                }
-            }
+            load_taken(ports, &meta, revision + 1, plan.stages.len()).await?
         };
         let saved = meta.clone();
         let inherited: BTreeSet<StepKey> = wanted(&saved.execution).iter().filter_map(step_key).collect();
@@ -415,6 +409,15 @@ async fn nothing_to_do(ports: &Ports, meta: &Meta, now: Millis) -> Result<bool, 
     }
     let query = Query::prefix(keys::partition(&meta.execution.id), "EVT#", 1);
     Ok(ports.table.query(&query).await?.items.is_empty())
+}
+
+/// What the stage runs hold of an execution that was just taken; it is given back where that cannot be read.
+async fn load_taken(ports: &Ports, meta: &Meta, revision: u64, count: usize) -> Result<Vec<Arc<StageData>>, AppError> {
+    let loaded = load_stages(ports.table.as_ref(), &meta.execution, count).await;
+    if let Err(error) = &loaded {
+        give_back(ports, meta.clone(), revision, error).await;
+    }
+    loaded
 }
 
 /// What the stage runs of an execution hold, by position; what an earlier attempt left counts for nothing.
