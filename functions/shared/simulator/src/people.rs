@@ -316,7 +316,9 @@ pub(crate) fn again(state: &mut State, at: usize) {
     }
     state.people.posts[at].tries += 1;
     let slow = state.scenario.classes.has(Class::Slow);
-    let after = 500 + state.chance(at as u64, u64::from(tries)) % if slow { 20_000 } else { 3_000 };
+    // Whoever has tried for long tries less often: the front may be down most of the time.
+    let patience = 1_000 * u64::from(tries.saturating_sub(TRIES_MAX / 2));
+    let after = 500 + patience + state.chance(at as u64, u64::from(tries)) % if slow { 20_000 } else { 3_000 };
     fly(state, at, after);
 }
 

@@ -155,3 +155,17 @@ fn what_is_due_while_its_process_stands_still_is_done_when_it_goes_on() {
         assert_eq!(failure, None, "from call {first}");
     }
 }
+
+/// A stage that would trap by itself was made to trap before another one beside it had ended: which it was cannot be told.
+#[test]
+fn a_trap_of_a_fault_is_told_from_no_other() {
+    let stages =
+        vec![does(vec![], vec![Act::only(Then::Gate), Act::only(Then::Trap)]), does(vec![], vec![reads_and_writes(Then::Succeed)])];
+    let mut scenario = scenario(vec![of(stages)], vec![by_hand(0)], vec![]);
+    (scenario.classes, scenario.gated) = (classes(&[Class::Host]), true);
+    let scenario = Arc::new(scenario);
+    for call in 0..60 {
+        let failure = examine(&scenario, Some(vec![(call, Fault::Trap)]), false).failure;
+        assert_eq!(failure, None, "at call {call}");
+    }
+}
