@@ -1,11 +1,10 @@
 //! What people ask of an execution besides answers and cancels: hold it, let it go on, leave a stage out, do one again, run the whole
 //! again. Refused now when it cannot apply; otherwise stored once and consumed by the worker, as every outside event.
 
-use super::inbox::{self, Ports, REASON_BYTES_MAX};
+use super::inbox::{self, Opened, Ports, REASON_BYTES_MAX};
 use super::plan::Plan;
 use super::stored::{Meta, Outside};
 use super::{restart, start};
-use crate::applications;
 use crate::error::{AppError, require};
 use engine::{Cancel, Event, RunState};
 use model::application::Application;
@@ -71,10 +70,9 @@ pub async fn restart(
     let inbox = inbox_of(ports);
     let event = inbox::event_id(inbox, caller, id, key)?;
     for _ in 0..TRIES_MAX {
-        let (meta, plan) = inbox::open(inbox, caller, id).await?;
-        let (application, _) = applications::load(ports.table, &meta.application).await?;
+        let (Opened { meta, plan, application }, sent_before) = inbox::open_for(inbox, caller, id, &event).await?;
         require(application.may(caller, Action::Execute))?;
-        if inbox::already_sent(inbox, id, &event).await? {
+        if sent_before {
             return Ok(event);
         }
         let run = position(&plan, stage)?;
@@ -98,7 +96,7 @@ pub async fn restart(
 async fn restart_parent(ports: start::Ports<'_>, caller: &Principal, plan: &Plan) {
     let Some(parent) = &plan.parent else { return };
     let inbox = inbox_of(ports);
-    let Ok((meta, above)) = inbox::open(inbox, caller, &parent.execution).await else { return };
+    let Ok(Opened { meta, plan: above, .. }) = inbox::open(inbox, caller, &parent.execution).await else { return };
     let ended = meta.execution.run(parent.run).is_some_and(|run| run.attempt == parent.attempt && run.status().is_complete());
     let Some(stage) = above.stages.get(parent.run).filter(|_| ended) else { return };
     if let Err(error) = Box::pin(restart(ports, caller, &parent.execution, stage.ref_id.as_str(), None)).await {
@@ -108,8 +106,7 @@ async fn restart_parent(ports: start::Ports<'_>, caller: &Principal, plan: &Plan
 
 /// Runs an execution again: a new one with its trigger, parameters and artifacts, on the pipeline as it is now.
 pub async fn rerun(ports: start::Ports<'_>, caller: &Principal, id: &ExecutionId, key: Option<&str>) -> Result<start::Started, AppError> {
-    let (meta, plan) = inbox::open(inbox_of(ports), caller, id).await?;
-    let (application, _) = applications::load(ports.table, &meta.application).await?;
+    let Opened { meta, plan, application } = inbox::open(inbox_of(ports), caller, id).await?;
     require(application.may(caller, Action::Execute))?;
     require(may_rerun(&application, caller, meta.execution.status))?;
     let mut trigger = plan.trigger.clone();
@@ -184,10 +181,9 @@ async fn send(
 ) -> Result<EventId, AppError> {
     let event = inbox::event_id(ports, caller, id, key)?;
     for _ in 0..TRIES_MAX {
-        let (meta, plan) = inbox::open(ports, caller, id).await?;
-        let (application, _) = applications::load(ports.table, &meta.application).await?;
+        let (Opened { meta, plan, application }, sent_before) = inbox::open_for(ports, caller, id, &event).await?;
         require(application.may(caller, Action::Cancel))?;
-        if inbox::already_sent(ports, id, &event).await? {
+        if sent_before {
             return Ok(event);
         }
         let (sent, outside) = what(&meta, &plan)?;

@@ -13,6 +13,7 @@ use crate::ports::{Blobs, Changes, Clock, Query, Table};
 use crate::record::{self, load};
 use crate::{applications, pipelines};
 use engine::{Cancel, Ending, Pause, Phase, RunState, StageRun};
+use futures::future::{join, join3};
 use model::Millis;
 use model::application::Application;
 use model::artifact::Artifact;
@@ -228,9 +229,17 @@ pub async fn list(
     pipeline: Option<&str>,
     page: &PageRequest,
 ) -> Result<Listed<(Summary, BTreeMap<String, May>)>, AppError> {
-    let (application, _) = applications::get(table, caller, application).await?;
-    let partition = match pipeline {
-        Some(pipeline) => format!("PIPE#{}", pipelines::load(table, &application.name, pipeline).await?.0.id),
+    let row = async {
+        match pipeline {
+            Some(pipeline) => pipelines::row(table, application, pipeline).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    // Side by side; what is told of the pipeline is told to who may see its application.
+    let (seen, row) = join(applications::get(table, caller, application), row).await;
+    let (application, _) = seen?;
+    let partition = match row? {
+        Some(row) => format!("PIPE#{}", row.id),
         None => format!("APPEXEC#{}", application.name.key()),
     };
     let query = Query { backward: true, ..page.query(&partition, "EXEC#") };
@@ -256,13 +265,18 @@ async fn open(ports: Ports<'_>, caller: &Principal, id: &ExecutionId) -> Result<
     require(may(caller, Action::Read))?;
     let unknown = || AppError::NotFound { what: "execution", id: id.to_string() };
     let (mut meta, _) = load::<Meta>(ports.table, &keys::meta(id)).await?.ok_or_else(unknown)?;
-    let (application, _) = applications::get(ports.table, caller, &meta.application).await.map_err(|error| match error {
+    let (seen, plan, stages) = join3(
+        applications::get(ports.table, caller, &meta.application),
+        Plan::of(ports.table, ports.blobs, &meta),
+        load_stages(ports.table, &meta.execution, meta.execution.runs.len()),
+    )
+    .await;
+    let (application, _) = seen.map_err(|error| match error {
         AppError::NotFound { .. } => unknown(),
         other => other,
     })?;
-    let plan = Plan::of(ports.table, ports.blobs, &meta).await?;
+    let (plan, stages) = (plan?, stages?);
     meta.execution.graph = plan.graph()?;
-    let stages = load_stages(ports.table, &meta.execution, plan.stages.len()).await?;
     Ok(Loaded { meta, plan, stages, application })
 }
 

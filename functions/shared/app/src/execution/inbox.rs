@@ -10,7 +10,9 @@ use crate::ports::{Blobs, Clock, Condition, Entropy, Hint, Queue, SignalSpec, Ta
 use crate::record::{item, load};
 use engine::planted::{Bug, planted};
 use engine::{Cancel, Event, decide};
+use futures::future;
 use model::Millis;
+use model::application::Application;
 use model::id::{EventId, ExecutionId};
 use model::person::{Action, May, Principal, may};
 use model::problem::Problems;
@@ -56,7 +58,7 @@ pub struct Signal {
 
 /// May this caller send this signal? Whoever the stage names; whoever may judge in the application when it names nobody.
 #[must_use]
-pub fn may_signal(caller: &Principal, application: &model::application::Application, signal: &SignalSpec) -> May {
+pub fn may_signal(caller: &Principal, application: &Application, signal: &SignalSpec) -> May {
     if signal.allowed.is_empty() {
         return application.may(caller, Action::Judge);
     }
@@ -85,18 +87,17 @@ pub async fn signal(
     }
     let event = event_id(ports, caller, id, key)?;
     for _ in 0..TRIES_MAX {
-        let (meta, plan) = open(ports, caller, id).await?;
+        let (Opened { meta, plan, application }, sent_before) = open_for(ports, caller, id, &event).await?;
         let unknown = || AppError::NotFound { what: "stage", id: signal.stage.clone() };
         let run = plan.position(&signal.stage).ok_or_else(unknown)?;
         let seq = meta.execution.run(run).map(|r| r.seq).unwrap_or_default();
-        if already_sent(ports, id, &event).await? {
+        if sent_before {
             return Ok(event);
         }
         let sent = Event::Signal { run, name: signal.name.clone(), sender: caller.name.clone(), body: body.clone() };
         refuse_now(&meta, &sent, ports.clock.now_ms())?;
         let data = load::<StageData>(ports.table, &keys::stage(id, run)).await?.map(|(data, _)| data).unwrap_or_default();
         let Some(spec) = data.signals.iter().find(|spec| spec.name == signal.name) else { continue };
-        let (application, _) = applications::load(ports.table, &meta.application).await?;
         require(may_signal(caller, &application, spec))?;
         fits_form(spec, &signal.body)?;
         let attempt = meta.execution.run(run).map(|r| r.attempt).unwrap_or_default();
@@ -116,10 +117,9 @@ pub async fn cancel(ports: Ports<'_>, caller: &Principal, id: &ExecutionId, reas
     }
     let event = event_id(ports, caller, id, key)?;
     for _ in 0..TRIES_MAX {
-        let (meta, _) = open(ports, caller, id).await?;
-        let (application, _) = applications::load(ports.table, &meta.application).await?;
+        let (Opened { meta, application, .. }, sent_before) = open_for(ports, caller, id, &event).await?;
         require(application.may(caller, Action::Cancel))?;
-        if already_sent(ports, id, &event).await? {
+        if sent_before {
             return Ok(event);
         }
         let cancel = Cancel::person(&caller.name, reason);
@@ -140,23 +140,49 @@ pub(super) fn event_id(ports: Ports<'_>, caller: &Principal, id: &ExecutionId, k
     EventId::parse(text).map_err(|error| AppError::invalid("", "idempotency-key-invalid", error.to_string()))
 }
 
-pub(super) async fn open(ports: Ports<'_>, caller: &Principal, id: &ExecutionId) -> Result<(Meta, Plan), AppError> {
+/// An execution that somebody may see.
+pub(super) struct Opened {
+    pub(super) meta: Meta,
+    pub(super) plan: Plan,
+    pub(super) application: Application,
+}
+
+/// Opens an execution to ask something of it; true when this very request waits to be consumed, or has been.
+pub(super) async fn open_for(ports: Ports<'_>, caller: &Principal, id: &ExecutionId, event: &EventId) -> Result<(Opened, bool), AppError> {
+    let (opened, sent) = open_beside(ports, caller, id, already_sent(ports, id, event)).await?;
+    Ok((opened, sent?))
+}
+
+pub(super) async fn open(ports: Ports<'_>, caller: &Principal, id: &ExecutionId) -> Result<Opened, AppError> {
+    Ok(open_beside(ports, caller, id, future::ready(())).await?.0)
+}
+
+/// META comes first: whatever it shows of a request, what else is read shows that request, too.
+async fn open_beside<T>(
+    ports: Ports<'_>,
+    caller: &Principal,
+    id: &ExecutionId,
+    beside: impl Future<Output = T>,
+) -> Result<(Opened, T), AppError> {
     let unknown = || AppError::NotFound { what: "execution", id: id.to_string() };
     require(may(caller, Action::Read))?;
     let (mut meta, _) = load::<Meta>(ports.table, &keys::meta(id)).await?.ok_or_else(unknown)?;
-    applications::get(ports.table, caller, &meta.application).await.map_err(|error| match error {
+    let seen = applications::get(ports.table, caller, &meta.application);
+    let (seen, plan, beside) = future::join3(seen, Plan::of(ports.table, ports.blobs, &meta), beside).await;
+    let (application, _) = seen.map_err(|error| match error {
         AppError::NotFound { .. } => unknown(),
         other => other,
     })?;
-    let plan = Plan::of(ports.table, ports.blobs, &meta).await?;
+    let plan = plan?;
     meta.execution.graph = plan.graph()?;
-    Ok((meta, plan))
+    Ok((Opened { meta, plan, application }, beside))
 }
 
 /// Whether this very request waits to be consumed, or has been.
-pub(super) async fn already_sent(ports: Ports<'_>, id: &ExecutionId, event: &EventId) -> Result<bool, AppError> {
-    let waits = ports.table.get(&keys::event(id, event.as_str())).await?.is_some();
-    Ok(waits || ports.table.get(&keys::done(id, event.as_str())).await?.is_some())
+async fn already_sent(ports: Ports<'_>, id: &ExecutionId, event: &EventId) -> Result<bool, AppError> {
+    let (event, done) = (keys::event(id, event.as_str()), keys::done(id, event.as_str()));
+    let (waits, done) = future::try_join(ports.table.get(&event), ports.table.get(&done)).await?;
+    Ok(waits.is_some() || done.is_some())
 }
 
 /// Remembers a request of a person that was consumed, so that its repeat does not do the same once more.

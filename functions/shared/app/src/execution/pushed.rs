@@ -30,7 +30,7 @@ impl Starter for PushStarter<'_> {
     ) -> Result<Vec<ExecutionId>, AppError> {
         let table = self.ports.table;
         let (application, _) = applications::load(table, &delivery.application).await?;
-        let (_, revision) = pipelines::load(table, &application.name, pipeline.as_str()).await?;
+        let (_, revision) = pipelines::of(table, &application.name, pipeline).await?;
         let (parsed, _) = Pipeline::parse(&revision.document).map_err(AppError::Invalid)?;
         let gone = || AppError::NotFound { what: "trigger", id: trigger.to_string() };
         let spec = parsed.trigger(trigger.as_str()).ok_or_else(gone)?;

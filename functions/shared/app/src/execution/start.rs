@@ -130,7 +130,7 @@ pub(super) async fn prepare(ports: Ports<'_>, request: &Request) -> Result<(Plan
     let (application, _) = applications::load(ports.table, &request.application).await?;
     may_start(&application, request)?;
     deep_enough(ports.limits, request)?;
-    let (_, saved) = pipelines::load(ports.table, &request.application, request.pipeline.as_str()).await?;
+    let (_, saved) = pipelines::of(ports.table, &request.application, &request.pipeline).await?;
     let (pipeline, _) = Pipeline::parse(&saved.document).map_err(AppError::Invalid)?;
     belongs(&pipeline, request)?;
     if pipeline.disabled {

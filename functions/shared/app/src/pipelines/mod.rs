@@ -16,6 +16,7 @@ use crate::error::AppError;
 use crate::paging::{self, Listed, PageRequest};
 use crate::ports::{Key, Query, Table};
 use crate::record::{self, Record, Shape, shape};
+use futures::future::{join, try_join};
 use model::Millis;
 use model::id::{AppName, PipelineId};
 use model::person::{Action, Principal};
@@ -142,13 +143,20 @@ fn unknown(name_or_id: &str) -> AppError {
 
 /// Finds a row by id or name, with the item's revision.
 async fn find(table: &dyn Table, application: &AppName, name_or_id: &str) -> Result<Option<(PipelineRow, u64)>, AppError> {
-    if PipelineId::parse(name_or_id).is_ok()
-        && let Some(found) = record::load(table, &row_key(application, name_or_id)).await?
-    {
-        return Ok(Some(found));
+    let by_id = async {
+        match PipelineId::parse(name_or_id) {
+            Ok(_) => record::load(table, &row_key(application, name_or_id)).await,
+            Err(_) => Ok(None),
+        }
+    };
+    let name_key = name_key(application, name_or_id);
+    // Side by side: a name may look like an id.
+    let (row, name) = try_join(by_id, record::load::<NameRow>(table, &name_key)).await?;
+    match (row, name) {
+        (Some(row), _) => Ok(Some(row)),
+        (None, Some((name, _))) => record::load(table, &row_key(application, name.id.as_str())).await,
+        (None, None) => Ok(None),
     }
-    let Some((name, _)) = record::load::<NameRow>(table, &name_key(application, name_or_id)).await? else { return Ok(None) };
-    record::load(table, &row_key(application, name.id.as_str())).await
 }
 
 /// Ids of an application's pipelines by their names in lower case, so many at most.
@@ -170,8 +178,20 @@ pub(crate) async fn ids_by_name(table: &dyn Table, application: &AppName, most: 
 
 /// Reads a revision; none when there is no such number.
 pub async fn revision(table: &dyn Table, id: &PipelineId, number: u64) -> Result<Option<Revision>, AppError> {
-    let Some((head, _)) = record::load::<RevisionHead>(table, &head_key(id, number)).await? else { return Ok(None) };
-    let mut text = Vec::with_capacity(usize::try_from(head.bytes).unwrap_or_default());
+    let head_key = head_key(id, number);
+    let (head, (text, parts)) = try_join(record::load::<RevisionHead>(table, &head_key), document(table, id, number)).await?;
+    let Some((head, _)) = head else { return Ok(None) };
+    if parts != head.parts {
+        return Err(AppError::Damaged(format!("pipeline {id} revision {number} has {parts} of {} parts", head.parts)));
+    }
+    let document: Value =
+        serde_json::from_slice(&text).map_err(|error| AppError::Damaged(format!("pipeline {id} revision {number}: {error}")))?;
+    Ok(Some(Revision { pipeline: id.clone(), number, document, author: head.author, created_ms: head.created_ms }))
+}
+
+/// The text of a revision's document, and of how many parts it is made.
+async fn document(table: &dyn Table, id: &PipelineId, number: u64) -> Result<(Vec<u8>, u32), AppError> {
+    let mut text = Vec::new();
     let mut query = Query::prefix(pipe(id), format!("DOC#{number:010}#"), paging::ENTRIES_A_PAGE_MAX);
     let mut parts = 0;
     loop {
@@ -182,20 +202,28 @@ pub async fn revision(table: &dyn Table, id: &PipelineId, number: u64) -> Result
         }
         match page.next {
             Some(next) => query.after = Some(next),
-            None => break,
+            None => return Ok((text, parts)),
         }
     }
-    if parts != head.parts {
-        return Err(AppError::Damaged(format!("pipeline {id} revision {number} has {parts} of {} parts", head.parts)));
-    }
-    let document: Value =
-        serde_json::from_slice(&text).map_err(|error| AppError::Damaged(format!("pipeline {id} revision {number}: {error}")))?;
-    Ok(Some(Revision { pipeline: id.clone(), number, document, author: head.author, created_ms: head.created_ms }))
+}
+
+/// Finds a pipeline by name or id without its document, for use cases; asks nobody's rights.
+pub(crate) async fn row(table: &dyn Table, application: &AppName, name_or_id: &str) -> Result<PipelineRow, AppError> {
+    Ok(find(table, application, name_or_id).await?.ok_or_else(|| unknown(name_or_id))?.0)
 }
 
 /// Reads a pipeline and its newest revision, for use cases; asks nobody's rights.
 pub async fn load(table: &dyn Table, application: &AppName, name_or_id: &str) -> Result<(PipelineRow, Revision), AppError> {
-    let (row, _) = find(table, application, name_or_id).await?.ok_or_else(|| unknown(name_or_id))?;
+    newest(table, row(table, application, name_or_id).await?).await
+}
+
+/// Reads a pipeline by its id and its newest revision, for use cases; asks nobody's rights.
+pub(crate) async fn of(table: &dyn Table, application: &AppName, id: &PipelineId) -> Result<(PipelineRow, Revision), AppError> {
+    let found = record::load(table, &row_key(application, id.as_str())).await?;
+    newest(table, found.ok_or_else(|| unknown(id.as_str()))?.0).await
+}
+
+async fn newest(table: &dyn Table, row: PipelineRow) -> Result<(PipelineRow, Revision), AppError> {
     let newest = revision(table, &row.id, row.revision).await?;
     let newest = newest.ok_or_else(|| AppError::Damaged(format!("pipeline {} has no revision {}", row.id, row.revision)))?;
     Ok((row, newest))
@@ -204,7 +232,7 @@ pub async fn load(table: &dyn Table, application: &AppName, name_or_id: &str) ->
 /// Reads a pipeline by its id alone, for use cases; none when it is gone. Asks nobody's rights.
 pub async fn by_id(table: &dyn Table, id: &PipelineId) -> Result<Option<(PipelineRow, Revision)>, AppError> {
     let Some((home, _)) = record::load::<HomeRow>(table, &home_key(id)).await? else { return Ok(None) };
-    load(table, &home.application, id.as_str()).await.map(Some)
+    of(table, &home.application, id).await.map(Some)
 }
 
 /// Reads a pipeline and its newest revision.
@@ -214,8 +242,10 @@ pub async fn get(
     application: &AppName,
     name_or_id: &str,
 ) -> Result<(PipelineRow, Revision), AppError> {
-    applications::get(table, caller, application).await?;
-    load(table, application, name_or_id).await
+    // Side by side; what is told of the pipeline is told to who may see its application.
+    let (seen, row) = join(applications::get(table, caller, application), row(table, application, name_or_id)).await;
+    seen?;
+    newest(table, row?).await
 }
 
 /// All pipelines of an application, in their order: by index, then by name ignoring case. Asks nobody's rights.
