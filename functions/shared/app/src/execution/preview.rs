@@ -2,7 +2,7 @@
 //! starts, stores and runs nothing. What depends on what an earlier stage will leave is said to be open, never guessed.
 
 use super::plan::{Plan, PlannedStage};
-use super::scope::{Asked, StageScope};
+use super::scope::{Asked, Settled, StageScope};
 use super::start::{Ports, Request, enter, prepare};
 use super::step::resolve::{condition_false, condition_invalid, expressions_failed, not_in_a_dry_run, settings};
 use crate::error::AppError;
@@ -107,7 +107,7 @@ pub async fn preview(ports: Ports<'_>, request: &Request) -> Result<Preview, App
         let scope = StageScope::gather(&execution, &plan, run, &data, (ports.table, ports.blobs)).await?;
         let asked = scope.asked(Moment { now_ms: plan.created_ms, seed });
         let rank = ranks.get(run).copied().unwrap_or_default();
-        stages.push(Look { scope: &scope, asked: &asked, now: plan.created_ms }.at(&plan, stage, rank));
+        stages.push(Look { scope: &scope, settled: scope.settled(), asked: &asked, now: plan.created_ms }.at(&plan, stage, rank));
     }
     stages.sort_by_key(|stage| stage.rank);
     Ok(Preview {
@@ -145,6 +145,7 @@ fn ranks(plan: &Plan) -> Vec<usize> {
 /// One stage, looked at before anything has run.
 struct Look<'a> {
     scope: &'a StageScope,
+    settled: Settled,
     asked: &'a Asked,
     now: Millis,
 }
@@ -186,7 +187,7 @@ impl Look<'_> {
 
     fn condition(&self, stage: &PlannedStage, open: &mut Vec<String>) -> (Outlook, Option<Reason>) {
         let Some(condition) = &stage.condition else { return (Outlook::Runs, None) };
-        let names = Names::of(self.scope);
+        let names = Names::of(self);
         let said = expression::condition_with(condition, &names, self.asked);
         if names.open.get() {
             open.push(CONDITION.to_owned());
@@ -236,7 +237,7 @@ impl Look<'_> {
             Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
             // Keys that are expressions are evaluated with what stands below them.
             Value::String(_) | Value::Object(_) => {
-                let names = Names::of(self.scope);
+                let names = Names::of(self);
                 let resolved = expression::resolve_with(value, &names, self.asked);
                 if names.open.get() {
                     open.push(format!("{base}{place}"));
@@ -253,17 +254,17 @@ impl Look<'_> {
 
 /// A stage's names; notes whether one was asked for that stages before it may give another meaning.
 struct Names<'a> {
-    scope: &'a StageScope,
+    look: &'a Look<'a>,
     open: Cell<bool>,
 }
 
 impl<'a> Names<'a> {
-    fn of(scope: &'a StageScope) -> Self {
-        Self { scope, open: Cell::new(false) }
+    fn of(look: &'a Look<'a>) -> Self {
+        Self { look, open: Cell::new(false) }
     }
 
     fn asked_for(&self, name: &str) {
-        if !self.scope.is_settled(name) {
+        if !self.look.settled.has(name) {
             self.open.set(true);
         }
     }
@@ -272,16 +273,16 @@ impl<'a> Names<'a> {
 impl Scope for Names<'_> {
     fn root(&self, name: &str) -> Option<Value> {
         self.asked_for(name);
-        self.scope.root(name)
+        self.look.scope.root(name)
     }
 
     fn names(&self) -> Vec<String> {
         self.asked_for("");
-        self.scope.names()
+        self.look.scope.names()
     }
 
     fn look(&self, name: &str) -> Option<Cow<'_, Value>> {
         self.asked_for(name);
-        Scope::look(self.scope, name)
+        Scope::look(self.look.scope, name)
     }
 }

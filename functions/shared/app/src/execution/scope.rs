@@ -52,6 +52,19 @@ struct Seen {
     artifacts: Vec<Value>,
 }
 
+/// Names that the stages before one give no other meaning.
+pub(crate) struct Settled {
+    /// There is no stage before it.
+    first: bool,
+    own: Map<String, Value>,
+}
+
+impl Settled {
+    pub(crate) fn has(&self, name: &str) -> bool {
+        SETTLED.contains(&name) || self.own.contains_key(name) || (self.first && name != "execution")
+    }
+}
+
 impl StageScope {
     /// Gathers what a stage may see; behind the last stage, what all of them left, the last first.
     pub async fn gather(
@@ -76,10 +89,9 @@ impl StageScope {
         Ok(Self { pipelines, run, plan: plan.clone(), execution: execution.clone(), data: data.to_vec(), large, seen: OnceLock::new() })
     }
 
-    /// Whether a name means the same whatever the stages before this one do.
-    pub(crate) fn is_settled(&self, name: &str) -> bool {
-        let first = before(&self.plan, self.run).is_empty();
-        SETTLED.contains(&name) || self.own().contains_key(name) || (first && name != "execution")
+    /// Which names mean the same whatever the stages before this one do.
+    pub(crate) fn settled(&self) -> Settled {
+        Settled { first: before(&self.plan, self.run).is_empty(), own: self.own() }
     }
 
     fn seen(&self) -> &Seen {
