@@ -59,10 +59,7 @@ fn system() -> Result<System, Failure> {
 async fn aws() -> Result<(Aws, S3Blobs), Failure> {
     let (clock, entropy) = system()?;
     let aws = Aws::from_environment().await.map_err(|error| Failure::Usage(error.to_string()))?;
-    // A stand-in has no names of its own for buckets.
-    let path_style = aws.sdk.endpoint_url().is_some();
-    let options = s3_blobs::Options { path_style, ..s3_blobs::Options::new(&aws.bucket, clock, entropy) };
-    let bucket = S3Blobs::new(&aws.sdk, options);
+    let bucket = S3Blobs::new(&aws.sdk, s3_blobs::Options::new(&aws.bucket, clock, entropy));
     Ok((aws, bucket))
 }
 

@@ -37,8 +37,6 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// For jitter.
     pub entropy: Arc<dyn Entropy>,
-    /// The bucket's name stands in the path, not in the host's name: for stand-ins.
-    pub path_style: bool,
     /// A blob older than half of it is stored anew when it is put again.
     pub grace_ms: Millis,
     /// Longest wait for the answer to one call.
@@ -49,7 +47,7 @@ impl Options {
     /// The ordinary limits.
     #[must_use]
     pub fn new(bucket: impl Into<String>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { bucket: bucket.into(), clock, entropy, path_style: false, grace_ms: GRACE_MS, call_ms_max: 20_000 }
+        Self { bucket: bucket.into(), clock, entropy, grace_ms: GRACE_MS, call_ms_max: 20_000 }
     }
 }
 
@@ -100,7 +98,7 @@ impl S3Blobs {
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
             // An endpoint of its own has one name for all buckets.
-            .force_path_style(options.path_style || sdk.endpoint_url().is_some())
+            .force_path_style(sdk.endpoint_url().is_some())
             .build();
         Self { client: Client::from_conf(config), place: Place::new(format!("bucket `{}`", options.bucket), sdk), options }
     }

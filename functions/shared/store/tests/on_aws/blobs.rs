@@ -42,7 +42,7 @@ async fn bucket(versions: bool) -> String {
 }
 
 fn options(bucket: &str, clock: Arc<dyn Clock>) -> Options {
-    Options { path_style: true, ..Options::new(bucket, clock, Arc::new(Counting)) }
+    Options::new(bucket, clock, Arc::new(Counting))
 }
 
 /// Blobs in a new bucket, and what can happen to their requests.
