@@ -1,0 +1,1 @@
+//! Changes of objects: merge, strategic and JSON patches, server-side apply and who owns what.

@@ -1,0 +1,1 @@
+//! HTTP as an API server speaks it.
