@@ -69,7 +69,13 @@ pub(crate) async fn all(table: &dyn Table) -> Result<Vec<Application>, AppError>
 pub async fn get(table: &dyn Table, caller: &Principal, name: &AppName) -> Result<(Application, u64), AppError> {
     require(may(caller, Action::Read))?;
     let (application, version) = load(table, name).await?;
-    if application.may(caller, Action::Read).allowed { Ok((application, version)) } else { Err(unknown(name)) }
+    seen_by(caller, name, &application)?;
+    Ok((application, version))
+}
+
+/// One that the caller may not see is not there.
+pub(crate) fn seen_by(caller: &Principal, name: &AppName, application: &Application) -> Result<(), AppError> {
+    if application.may(caller, Action::Read).allowed { Ok(()) } else { Err(unknown(name)) }
 }
 
 /// Reads an application and refuses unless the caller may do this with it.

@@ -81,6 +81,7 @@ pub async fn get(table: &dyn Table, name: &str) -> Result<Option<StageType>, App
     if let Some((row, _)) = record::load(table, &type_key(name)).await? {
         return Ok(Some(row));
     }
+    // Hardly any stage uses another name: the look-up is not made beside the first for all the others.
     let Some((alias, _)) = record::load::<Alias>(table, &alias_key(name)).await? else { return Ok(None) };
     Ok(record::load(table, &type_key(&alias.name)).await?.map(|(row, _)| row))
 }

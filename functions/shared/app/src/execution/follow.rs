@@ -229,17 +229,17 @@ pub async fn list(
     pipeline: Option<&str>,
     page: &PageRequest,
 ) -> Result<Listed<(Summary, BTreeMap<String, May>)>, AppError> {
-    let row = async {
+    let sought = async {
         match pipeline {
-            Some(pipeline) => pipelines::row(table, application, pipeline).await.map(Some),
+            Some(pipeline) => pipelines::seek(table, application, pipeline).await?.ok_or_else(|| pipelines::unknown(pipeline)).map(Some),
             None => Ok(None),
         }
     };
     // Side by side; what is told of the pipeline is told to who may see its application.
-    let (seen, row) = join(applications::get(table, caller, application), row).await;
+    let (seen, sought) = join(applications::get(table, caller, application), sought).await;
     let (application, _) = seen?;
-    let partition = match row? {
-        Some(row) => format!("PIPE#{}", row.id),
+    let partition = match sought? {
+        Some(sought) => format!("PIPE#{}", sought.id),
         None => format!("APPEXEC#{}", application.name.key()),
     };
     let query = Query { backward: true, ..page.query(&partition, "EXEC#") };

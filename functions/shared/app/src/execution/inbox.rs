@@ -16,6 +16,7 @@ use model::application::Application;
 use model::id::{EventId, ExecutionId};
 use model::person::{Action, May, Principal, may};
 use model::problem::Problems;
+use model::status::Status;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -29,6 +30,9 @@ const EVENT_KEPT_MS: Millis = 90 * 24 * 3_600_000;
 const DONE_KEPT_MS: Millis = 24 * 3_600_000;
 /// How often a send is tried again when the execution moved meanwhile.
 const TRIES_MAX: u32 = 10;
+
+/// Stages that wait are read before it is known which of them is meant, when there are no more than these.
+const WAITING_BESIDE_MAX: usize = 4;
 
 /// What sending needs of the outside.
 #[derive(Clone, Copy)]
@@ -87,7 +91,9 @@ pub async fn signal(
     }
     let event = event_id(ports, caller, id, key)?;
     for _ in 0..TRIES_MAX {
-        let (Opened { meta, plan, application }, sent_before) = open_for(ports, caller, id, &event).await?;
+        let beside = |runs: Vec<usize>| future::try_join(already_sent(ports, id, &event), waiting(ports.table, id, runs));
+        let (Opened { meta, plan, application }, beside) = open_beside(ports, caller, id, beside).await?;
+        let (sent_before, stages) = beside?;
         let unknown = || AppError::NotFound { what: "stage", id: signal.stage.clone() };
         let run = plan.position(&signal.stage).ok_or_else(unknown)?;
         let seq = meta.execution.run(run).map(|r| r.seq).unwrap_or_default();
@@ -96,7 +102,10 @@ pub async fn signal(
         }
         let sent = Event::Signal { run, name: signal.name.clone(), sender: caller.name.clone(), body: body.clone() };
         refuse_now(&meta, &sent, ports.clock.now_ms())?;
-        let data = load::<StageData>(ports.table, &keys::stage(id, run)).await?.map(|(data, _)| data).unwrap_or_default();
+        let data = match stages.into_iter().find(|(known, _)| *known == run) {
+            Some((_, data)) => data,
+            None => stage_data(ports.table, id, run).await?.1,
+        };
         let Some(spec) = data.signals.iter().find(|spec| spec.name == signal.name) else { continue };
         require(may_signal(caller, &application, spec))?;
         fits_form(spec, &signal.body)?;
@@ -149,26 +158,28 @@ pub(super) struct Opened {
 
 /// Opens an execution to ask something of it; true when this very request waits to be consumed, or has been.
 pub(super) async fn open_for(ports: Ports<'_>, caller: &Principal, id: &ExecutionId, event: &EventId) -> Result<(Opened, bool), AppError> {
-    let (opened, sent) = open_beside(ports, caller, id, already_sent(ports, id, event)).await?;
+    let (opened, sent) = open_beside(ports, caller, id, |_| already_sent(ports, id, event)).await?;
     Ok((opened, sent?))
 }
 
 pub(super) async fn open(ports: Ports<'_>, caller: &Principal, id: &ExecutionId) -> Result<Opened, AppError> {
-    Ok(open_beside(ports, caller, id, future::ready(())).await?.0)
+    Ok(open_beside(ports, caller, id, |_| future::ready(())).await?.0)
 }
 
-/// META comes first: whatever it shows of a request, what else is read shows that request, too.
-async fn open_beside<T>(
+/// META comes first: whatever it shows of a request, what else is read shows that request, too. What is read beside the rest knows
+/// which runs wait for somebody.
+async fn open_beside<F: Future>(
     ports: Ports<'_>,
     caller: &Principal,
     id: &ExecutionId,
-    beside: impl Future<Output = T>,
-) -> Result<(Opened, T), AppError> {
+    beside: impl FnOnce(Vec<usize>) -> F,
+) -> Result<(Opened, F::Output), AppError> {
     let unknown = || AppError::NotFound { what: "execution", id: id.to_string() };
     require(may(caller, Action::Read))?;
     let (mut meta, _) = load::<Meta>(ports.table, &keys::meta(id)).await?.ok_or_else(unknown)?;
     let seen = applications::get(ports.table, caller, &meta.application);
-    let (seen, plan, beside) = future::join3(seen, Plan::of(ports.table, ports.blobs, &meta), beside).await;
+    let waiting = (0..meta.execution.runs.len()).filter(|run| meta.execution.status_of(*run) == Status::Suspended).collect();
+    let (seen, plan, beside) = future::join3(seen, Plan::of(ports.table, ports.blobs, &meta), beside(waiting)).await;
     let (application, _) = seen.map_err(|error| match error {
         AppError::NotFound { .. } => unknown(),
         other => other,
@@ -176,6 +187,17 @@ async fn open_beside<T>(
     let plan = plan?;
     meta.execution.graph = plan.graph()?;
     Ok((Opened { meta, plan, application }, beside))
+}
+
+/// What stages that wait are waiting for, where they are few: nobody knows yet which of them is meant.
+async fn waiting(table: &dyn Table, id: &ExecutionId, runs: Vec<usize>) -> Result<Vec<(usize, StageData)>, AppError> {
+    let few: Vec<_> = runs.iter().filter(|_| runs.len() <= WAITING_BESIDE_MAX).map(|run| stage_data(table, id, *run)).collect();
+    future::try_join_all(few).await
+}
+
+async fn stage_data(table: &dyn Table, id: &ExecutionId, run: usize) -> Result<(usize, StageData), AppError> {
+    let data = load::<StageData>(table, &keys::stage(id, run)).await?.map(|(data, _)| data);
+    Ok((run, data.unwrap_or_default()))
 }
 
 /// Whether this very request waits to be consumed, or has been.

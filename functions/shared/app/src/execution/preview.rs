@@ -3,7 +3,7 @@
 
 use super::plan::{Plan, PlannedStage};
 use super::scope::{Asked, Settled, StageScope};
-use super::start::{Ports, Request, enter, prepare};
+use super::start::{self, Ground, Ports, Request, enter, prepare};
 use super::step::resolve::{condition_false, condition_invalid, expressions_failed, not_in_a_dry_run, settings};
 use crate::error::AppError;
 use crate::ports::Moment;
@@ -87,7 +87,12 @@ pub struct PreviewedStage {
 
 /// Asks what this request would start. A request that would be refused is refused.
 pub async fn preview(ports: Ports<'_>, request: &Request) -> Result<Preview, AppError> {
-    let (plan, failure) = prepare(ports, request).await?;
+    standing_on(ports, request, &start::ground(ports, request).await?).await
+}
+
+/// The same, from what has been read already.
+pub(crate) async fn standing_on(ports: Ports<'_>, request: &Request, ground: &Ground) -> Result<Preview, AppError> {
+    let (plan, failure) = prepare(ports, request, ground).await?;
     let id = ExecutionId::parse(NOBODY).map_err(|error| AppError::Damaged(error.to_string()))?;
     let mut execution = Execution::new(id, plan.graph()?, plan.created_ms);
     let waits = match failure {

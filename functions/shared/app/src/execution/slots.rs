@@ -119,9 +119,20 @@ impl Slots {
     }
 }
 
-/// A pipeline's slots for an execution that wants one: the item and its revision, seeded; none when the pipeline never had a limit.
-pub async fn open(table: &dyn Table, pipeline: &PipelineId, concurrency: Concurrency) -> Result<Option<(Slots, Option<u64>)>, AppError> {
-    let (mut slots, revision) = match load::<Slots>(table, &keys::slots(pipeline)).await? {
+/// A pipeline's slots as they are stored, with the revision of their item.
+pub async fn read(table: &dyn Table, pipeline: &PipelineId) -> Result<Option<(Slots, u64)>, AppError> {
+    load::<Slots>(table, &keys::slots(pipeline)).await
+}
+
+/// A pipeline's slots for an execution that wants one: what was read, seeded, and the item's revision; none when the pipeline never
+/// had a limit.
+pub async fn open(
+    table: &dyn Table,
+    pipeline: &PipelineId,
+    concurrency: Concurrency,
+    read: Option<(Slots, u64)>,
+) -> Result<Option<(Slots, Option<u64>)>, AppError> {
+    let (mut slots, revision) = match read {
         Some((slots, revision)) => (slots, Some(revision)),
         None if concurrency.limit.is_none() => return Ok(None),
         None => (Slots::default(), None),

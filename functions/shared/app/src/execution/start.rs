@@ -1,20 +1,25 @@
 //! The one gate in: every way to start an execution goes through here.
 
+mod ground;
+
+use ground::Places;
+pub(crate) use ground::{Ground, Which, repeated};
+
 use super::artifacts::{self, Bound, Sight};
 use super::keys;
 use super::plan::{Component, Plan, PlannedStage, StartedBy};
 use super::retention::listed;
 use super::scope::Asked;
-use super::slots::{self, Entered};
+use super::slots::{self, Entered, Slots};
 use super::stored::{Correlation, Counter, Meta, OrderKey, OrderRow, Summary};
 use crate::error::{AppError, require};
 use crate::limits::{Limits, PARAMETERS_BYTES_MAX};
 use crate::ports::{
     Blobs, Change, Changes, Clock, Condition, Entropy, Hint, Item, Moment, Query, Queue, Table, TransactError, Transaction, Write,
 };
-use crate::record::{self, KNOWS, READER, item, load};
-use crate::{applications, pipelines, projects, stage_types};
+use crate::record::{self, KNOWS, READER, item};
 use engine::Execution;
+use futures::future::join;
 use model::Millis;
 use model::application::Application;
 use model::artifact::Artifact;
@@ -117,33 +122,43 @@ pub struct Started {
 /// Starts a pipeline. Refusals of a person's start are errors; a trigger's start whose artifacts cannot be bound becomes a
 /// visible failed execution.
 pub async fn start(ports: Ports<'_>, request: &Request) -> Result<Started, AppError> {
-    if let Some(found) = repeated(ports.table, request.correlation.as_deref()).await? {
-        return Ok(found);
+    let before = repeated(ports.table, request.correlation.as_deref());
+    let (before, ground) = join(before, ground(ports, request)).await;
+    match before? {
+        Some(started) => Ok(started),
+        None => begin(ports, request, ground?).await,
     }
-    let (plan, failure) = prepare(ports, request).await?;
-    let projects = orders_go_to(ports.table, request).await?;
-    create(ports, request, &plan, failure, &projects).await
+}
+
+/// What this request stands on.
+pub(super) async fn ground(ports: Ports<'_>, request: &Request) -> Result<Ground, AppError> {
+    let which = Which::Known(&request.pipeline);
+    Ground::of(ports.table, &request.application, which, &request.into, |owner| may_start(owner, request)).await
+}
+
+/// Starts a pipeline from what has been read already.
+pub(crate) async fn begin(ports: Ports<'_>, request: &Request, ground: Ground) -> Result<Started, AppError> {
+    let (plan, failure) = prepare(ports, request, &ground).await?;
+    create(ports, request, &plan, failure, ground).await
 }
 
 /// Everything that may refuse a start, and what would be stored; nothing is written.
-pub(super) async fn prepare(ports: Ports<'_>, request: &Request) -> Result<(Plan, Option<Reason>), AppError> {
-    let (application, _) = applications::load(ports.table, &request.application).await?;
-    may_start(&application, request)?;
+pub(super) async fn prepare(ports: Ports<'_>, request: &Request, ground: &Ground) -> Result<(Plan, Option<Reason>), AppError> {
+    may_start(&ground.application, request)?;
     deep_enough(ports.limits, request)?;
-    let (_, saved) = pipelines::of(ports.table, &request.application, &request.pipeline).await?;
-    let (pipeline, _) = Pipeline::parse(&saved.document).map_err(AppError::Invalid)?;
-    belongs(&pipeline, request)?;
+    let pipeline = &ground.pipeline;
+    belongs(pipeline, request)?;
     if pipeline.disabled {
         return Err(AppError::refused(ReasonCode::PipelineDisabled.as_str(), "the pipeline is disabled and cannot be started"));
     }
-    let stages = pin(ports.table, &pipeline).await?;
-    let parameters = parameters(&pipeline, request)?;
-    let prior = prior(ports, &request.pipeline, &pipeline).await?;
+    let stages = pin(pipeline, &ground.types)?;
+    let parameters = parameters(pipeline, request)?;
+    let prior = prior(ports, &request.pipeline, pipeline).await?;
     let now = ports.clock.now_ms();
     let asked = Asked::at(Moment { now_ms: now, seed: ports.entropy.number() }, None);
-    let bound = bind(request, &pipeline, &parameters, &prior, &asked);
+    let bound = bind(request, pipeline, &parameters, &prior, &asked);
     let (bound, failure) = unbound(bound, request, now)?;
-    let mut plan = plan(request, &pipeline, saved.number, stages, parameters, bound, now);
+    let mut plan = plan(request, pipeline, ground.number, stages, parameters, bound, now);
     plan.limits = ports.limits.execution;
     Ok((plan, failure))
 }
@@ -232,31 +247,19 @@ fn belongs(pipeline: &Pipeline, request: &Request) -> Result<(), AppError> {
     }
 }
 
-async fn repeated(table: &dyn Table, correlation: Option<&str>) -> Result<Option<Started>, AppError> {
-    let Some(correlation) = correlation else { return Ok(None) };
-    let digest = hex::encode(Sha256::digest(correlation.as_bytes()));
-    let found = load::<Correlation>(table, &keys::correlation(&digest)).await?;
-    Ok(found.map(|(c, _)| Started { execution: c.execution, orders: c.orders, repeated: true }))
-}
-
-async fn pin(table: &dyn Table, pipeline: &Pipeline) -> Result<Vec<PlannedStage>, AppError> {
+fn pin(pipeline: &Pipeline, types: &BTreeMap<String, StageType>) -> Result<Vec<PlannedStage>, AppError> {
     let mut problems = Problems::default();
     if pipeline.stages.is_empty() {
         problems.error("/stages", "no-stages", "the pipeline has no stages to run");
     }
     let mut stages = Vec::with_capacity(pipeline.stages.len());
-    let mut rows: BTreeMap<&str, Option<(StageType, Arc<Component>)>> = BTreeMap::new();
+    let mut components: BTreeMap<&str, Arc<Component>> = BTreeMap::new();
     for (i, stage) in pipeline.stages.iter().enumerate() {
-        if !rows.contains_key(stage.kind.as_str()) {
-            let row = stage_types::get(table, &stage.kind).await?;
-            let pinned = |row: StageType| {
-                let component = Arc::new(Component::pin(&row));
-                (row, component)
-            };
-            rows.insert(&stage.kind, row.map(pinned));
-        }
-        match rows.get(stage.kind.as_str()).and_then(Option::as_ref) {
-            Some((row, component)) => stages.push(PlannedStage::of(stage, row, component.clone())),
+        match types.get(&stage.kind) {
+            Some(row) => {
+                let component = components.entry(&stage.kind).or_insert_with(|| Arc::new(Component::pin(row)));
+                stages.push(PlannedStage::of(stage, row, component.clone()));
+            }
             None => {
                 let message = format!("stage `{}`: no stage type `{}` is installed", stage.name, stage.kind);
                 problems.error(format!("/stages/{i}/type"), ReasonCode::UnsupportedStageType.as_str(), message);
@@ -353,31 +356,15 @@ fn plan(
     }
 }
 
-async fn orders_go_to(table: &dyn Table, request: &Request) -> Result<Vec<ProjectName>, AppError> {
-    match &request.into {
-        Into::Project(name) => {
-            let (project, _) = projects::load(table, name).await?;
-            if !project.applications.contains(&request.application.key()) {
-                let message = format!("application {} is not bound to project {name}", request.application);
-                return Err(AppError::invalid("/application", "application-not-bound", message));
-            }
-            Ok(vec![project.name])
-        }
-        Into::EveryProject => {
-            let bound = projects::bound_to(table, &request.application).await?;
-            Ok(bound.into_iter().filter_map(|name| ProjectName::parse(name).ok()).take(ORDERS_A_START_MAX).collect())
-        }
-        Into::Nowhere => Ok(Vec::new()),
-    }
-}
-
 async fn create(
     ports: Ports<'_>,
     request: &Request,
     plan: &Plan,
     failure: Option<Reason>,
-    projects: &[ProjectName],
+    Ground { projects, places, .. }: Ground,
 ) -> Result<Started, AppError> {
+    // What was read at first holds for the first try alone.
+    let mut first = Some(places);
     let id = ExecutionId::parse(ports.entropy.ulid(plan.created_ms)).map_err(|error| AppError::Damaged(error.to_string()))?;
     let (kept, plan_item) = plan.keep(ports.blobs, &id).await?;
     let mut execution = Execution::new(id.clone(), plan.graph()?, plan.created_ms);
@@ -390,11 +377,15 @@ async fn create(
     for _ in 0..TRIES_MAX {
         let mut orders = Vec::with_capacity(projects.len());
         let mut writes: Vec<Write> = plan_item.iter().cloned().collect();
+        let Places { slots, counters } = match first.take() {
+            Some(places) => places,
+            None => Places::read(ports.table, &plan.pipeline, &projects).await?,
+        };
         if !execution.status.is_complete() {
-            writes.push(enter(ports, plan, &mut execution, plan.created_ms).await?);
+            writes.push(enter_in(ports, plan, &mut execution, slots, plan.created_ms).await?);
         }
-        for project in projects {
-            let (last, conditions) = match load::<Counter>(ports.table, &keys::order_counter(project)).await? {
+        for (project, counter) in projects.iter().zip(counters) {
+            let (last, conditions) = match counter {
                 Some((counter, revision)) => (counter.last, vec![Condition::Revision(revision)]),
                 None => (0, vec![Condition::Absent]),
             };
@@ -427,7 +418,17 @@ async fn create(
 
 /// Enters an execution in its pipeline's slots: it may begin, or it waits and says so.
 pub(super) async fn enter(ports: Ports<'_>, plan: &Plan, execution: &mut Execution, now: Millis) -> Result<Write, AppError> {
-    let Some((mut slots, revision)) = slots::open(ports.table, &plan.pipeline, plan.concurrency).await? else {
+    enter_in(ports, plan, execution, slots::read(ports.table, &plan.pipeline).await?, now).await
+}
+
+async fn enter_in(
+    ports: Ports<'_>,
+    plan: &Plan,
+    execution: &mut Execution,
+    slots: Option<(Slots, u64)>,
+    now: Millis,
+) -> Result<Write, AppError> {
+    let Some((mut slots, revision)) = slots::open(ports.table, &plan.pipeline, plan.concurrency, slots).await? else {
         return Ok(slots::none(&plan.pipeline));
     };
     match slots.enter(&execution.id, plan.concurrency, ports.limits.waiting_max) {

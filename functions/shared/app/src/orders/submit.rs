@@ -2,17 +2,19 @@
 //! before anything starts.
 
 use crate::accounts;
+use crate::applications;
 use crate::error::{AppError, require};
 use crate::execution::preview::{self, Preview};
-use crate::execution::start::{self, Into, Request, Started};
+use crate::execution::start::{self, Ground, Into, Request, Started, Which};
 use crate::ports::{Registry, RegistryError, Sealer};
-use crate::{applications, pipelines, projects};
+use futures::future::join;
 use model::Millis;
+use model::application::Application;
 use model::artifact::{Artifact, DOCKER_IMAGE, ExpectedArtifact};
 use model::id::AppName;
 use model::image::ImageRef;
 use model::order::Origin;
-use model::person::{Action, Principal};
+use model::person::{Action, Principal, may};
 use model::pipeline::Pipeline;
 use model::problem::Problems;
 use model::reason::ReasonCode;
@@ -70,30 +72,45 @@ pub struct Submission {
 
 /// Submits a release order.
 pub async fn submit(ports: Ports<'_>, caller: &Principal, submission: &Submission) -> Result<Started, AppError> {
-    start::start(ports.start, &request(ports, caller, submission).await?).await
+    let correlation = submission.key.as_ref().map(|key| format!("order\n{}\n{key}", caller.name));
+    let before = start::repeated(ports.start.table, correlation.as_deref());
+    let (before, ground) = join(before, ground(ports, caller, submission)).await;
+    if let Some(started) = before? {
+        return Ok(started);
+    }
+    let ground = ground?;
+    let request = request(ports, caller, submission, &ground, correlation).await?;
+    start::begin(ports.start, &request, ground).await
 }
 
 /// What submitting it would run: the same questions are asked, and nothing is started or stored.
 pub async fn preview(ports: Ports<'_>, caller: &Principal, submission: &Submission) -> Result<Preview, AppError> {
-    preview::preview(ports.start, &request(ports, caller, submission).await?).await
+    let ground = ground(ports, caller, submission).await?;
+    let request = request(ports, caller, submission, &ground, None).await?;
+    preview::standing_on(ports.start, &request, &ground).await
 }
 
-async fn request(ports: Ports<'_>, caller: &Principal, submission: &Submission) -> Result<Request, AppError> {
-    let (application, _) = applications::get(ports.start.table, caller, &submission.application).await?;
-    require(application.may(caller, Action::Execute))?;
-    if let Into::Project(name) = &submission.into {
-        let (project, _) = projects::get(ports.start.table, caller, name).await?;
-        if !project.applications.contains(&application.name.key()) {
-            let message = format!("application {} is not bound to project {}", application.name, project.name);
-            return Err(AppError::invalid("/application", "application-not-bound", message));
-        }
-    }
-    let (row, revision) = pipelines::load(ports.start.table, &application.name, &submission.pipeline).await?;
-    let (pipeline, _) = Pipeline::parse(&revision.document).map_err(AppError::Invalid)?;
-    let artifacts = resolve(ports, &pipeline, &submission.artifacts).await?;
+async fn ground(ports: Ports<'_>, caller: &Principal, submission: &Submission) -> Result<Ground, AppError> {
+    require(may(caller, Action::Read))?;
+    let named = Which::Named(&submission.pipeline);
+    let may = |application: &Application| {
+        applications::seen_by(caller, &submission.application, application)?;
+        require(application.may(caller, Action::Execute))
+    };
+    Ground::of(ports.start.table, &submission.application, named, &submission.into, may).await
+}
+
+async fn request(
+    ports: Ports<'_>,
+    caller: &Principal,
+    submission: &Submission,
+    ground: &Ground,
+    correlation: Option<String>,
+) -> Result<Request, AppError> {
+    let artifacts = resolve(ports, &ground.pipeline, &submission.artifacts).await?;
     Ok(Request {
-        application: application.name,
-        pipeline: row.id,
+        application: ground.application.name.clone(),
+        pipeline: ground.id.clone(),
         submitter: caller.clone(),
         origin: Origin::Manual,
         trigger: trigger(submission.dry_run),
@@ -101,7 +118,7 @@ async fn request(ports: Ports<'_>, caller: &Principal, submission: &Submission) 
         parameters: submission.parameters.clone(),
         artifacts,
         note: submission.note.clone(),
-        correlation: submission.key.as_ref().map(|key| format!("order\n{}\n{key}", caller.name)),
+        correlation,
         into: submission.into.clone(),
         start_by_ms: submission.start_by_ms,
         parent: None,

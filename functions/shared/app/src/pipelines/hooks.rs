@@ -1,11 +1,12 @@
 //! Hook addresses of docker triggers: an unguessable token each, found by its SHA-256, kept sealed so that operators can read it
 //! again, and never part of the pipeline's document.
 
-use super::{find, pipe, revision, unknown};
+use super::{pipe, seek, unknown, whole};
 use crate::applications;
 use crate::error::AppError;
 use crate::ports::{Condition, Entropy, Key, Sealer, Table, Write};
 use crate::record::{self, Record, Shape, shape};
+use futures::future::{join, try_join};
 use model::account::Sealed;
 use model::id::{AppName, PipelineId, TriggerId};
 use model::person::{Action, Principal};
@@ -75,15 +76,23 @@ pub async fn trigger_by_hook(table: &dyn Table, token: &str) -> Result<Option<Ho
     Ok(record::load(table, &key).await?.map(|(row, _)| row))
 }
 
+/// The hooks that a pipeline has, with the revision of their item.
+pub(super) type Kept = Option<(Hooks, u64)>;
+
+/// Reads them.
+pub(super) async fn kept(table: &dyn Table, id: &PipelineId) -> Result<Kept, AppError> {
+    record::load(table, &hooks_key(id)).await
+}
+
 /// The writes that give every docker trigger its hook and take those of triggers that are gone.
 pub(super) async fn writes(
-    table: &dyn Table,
+    kept: Kept,
     sealer: &dyn Sealer,
     entropy: &dyn Entropy,
     id: &PipelineId,
     pipeline: &Pipeline,
 ) -> Result<Vec<Write>, AppError> {
-    let (old, revision) = record::load::<Hooks>(table, &hooks_key(id)).await?.unzip();
+    let (old, revision) = kept.unzip();
     let old = old.unwrap_or_default();
     let docker: Vec<TriggerId> =
         pipeline.triggers.iter().filter(|t| t.kind == "docker").filter_map(|t| TriggerId::parse(t.id.as_str()).ok()).collect();
@@ -107,10 +116,10 @@ pub(super) async fn writes(
 }
 
 /// The writes that take all hooks of a pipeline.
-pub(super) async fn removals(table: &dyn Table, id: &PipelineId) -> Result<Vec<Write>, AppError> {
-    let Some((hooks, revision)) = record::load::<Hooks>(table, &hooks_key(id)).await? else { return Ok(Vec::new()) };
+pub(super) fn removals(kept: Kept, id: &PipelineId) -> Vec<Write> {
+    let Some((hooks, revision)) = kept else { return Vec::new() };
     let lookups = hooks.list.iter().map(|hook| Write::Delete(lookup_key(&hook.sha256), vec![]));
-    Ok(lookups.chain([Write::Delete(hooks_key(id), vec![Condition::Revision(revision)])]).collect())
+    lookups.chain([Write::Delete(hooks_key(id), vec![Condition::Revision(revision)])]).collect()
 }
 
 /// A trigger and, for docker triggers, the token of its hook.
@@ -130,12 +139,15 @@ pub async fn triggers(
     application: &AppName,
     name_or_id: &str,
 ) -> Result<Vec<TriggerHook>, AppError> {
-    applications::get_for(table, caller, application, Action::EditPipelines).await?;
-    let (row, _) = find(table, application, name_or_id).await?.ok_or_else(|| unknown(name_or_id))?;
-    let newest = revision(table, &row.id, row.revision).await?.ok_or_else(|| unknown(name_or_id))?;
+    let may = applications::get_for(table, caller, application, Action::EditPipelines);
+    let (may, sought) = join(may, seek(table, application, name_or_id)).await;
+    may?;
+    let sought = sought?.ok_or_else(|| unknown(name_or_id))?;
+    let (found, hooks) = try_join(whole(table, application, &sought), kept(table, &sought.id)).await?;
+    let (row, _, newest) = found.ok_or_else(|| unknown(name_or_id))?;
     let damaged = |_| AppError::Damaged(format!("pipeline {} revision {} does not read", row.id, row.revision));
     let (pipeline, _) = Pipeline::parse(&newest.document).map_err(damaged)?;
-    let hooks = record::load::<Hooks>(table, &hooks_key(&row.id)).await?.map(|(hooks, _)| hooks).unwrap_or_default();
+    let hooks = hooks.map(|(hooks, _)| hooks).unwrap_or_default();
     let mut found = Vec::with_capacity(pipeline.triggers.len());
     for trigger in pipeline.triggers {
         let hook = hooks.list.iter().find(|hook| hook.trigger.as_str() == trigger.id);

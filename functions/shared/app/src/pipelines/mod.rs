@@ -78,10 +78,13 @@ impl Record for HomeRow {
     const SHAPE: &'static str = "pipeline-home";
 }
 
-/// Which pipeline has a name.
+/// Which pipeline has a name, and which stage types its newest revision has: who starts it by name reads them beside it.
 #[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct NameRow {
     id: PipelineId,
+    #[serde(default)]
+    stage_types: BTreeSet<String>,
 }
 
 impl Record for NameRow {
@@ -137,26 +140,80 @@ fn head_key(id: &PipelineId, number: u64) -> Key {
     Key::new(pipe(id), format!("REV#{number:010}"))
 }
 
-fn unknown(name_or_id: &str) -> AppError {
+fn part_key(id: &PipelineId, number: u64, part: usize) -> Key {
+    Key::new(pipe(id), format!("DOC#{number:010}#{part:03}"))
+}
+
+pub(crate) fn unknown(name_or_id: &str) -> AppError {
     AppError::NotFound { what: "pipeline", id: name_or_id.to_owned() }
 }
 
-/// Finds a row by id or name, with the item's revision.
-async fn find(table: &dyn Table, application: &AppName, name_or_id: &str) -> Result<Option<(PipelineRow, u64)>, AppError> {
+/// What a name or an id leads to, before anything else of it is read.
+#[derive(Debug)]
+pub(crate) struct Sought {
+    /// Which pipeline.
+    pub(crate) id: PipelineId,
+    /// Its stages' types, as far as they are known yet.
+    pub(crate) stage_types: BTreeSet<String>,
+    row: Option<(PipelineRow, u64)>,
+}
+
+impl Sought {
+    /// By its id.
+    pub(crate) fn by(id: &PipelineId) -> Self {
+        Self { id: id.clone(), stage_types: BTreeSet::new(), row: None }
+    }
+}
+
+/// Finds out which pipeline an id or a name stands for.
+pub(crate) async fn seek(table: &dyn Table, application: &AppName, name_or_id: &str) -> Result<Option<Sought>, AppError> {
     let by_id = async {
         match PipelineId::parse(name_or_id) {
-            Ok(_) => record::load(table, &row_key(application, name_or_id)).await,
+            Ok(_) => record::load::<PipelineRow>(table, &row_key(application, name_or_id)).await,
             Err(_) => Ok(None),
         }
     };
     let name_key = name_key(application, name_or_id);
     // Side by side: a name may look like an id.
     let (row, name) = try_join(by_id, record::load::<NameRow>(table, &name_key)).await?;
-    match (row, name) {
-        (Some(row), _) => Ok(Some(row)),
-        (None, Some((name, _))) => record::load(table, &row_key(application, name.id.as_str())).await,
-        (None, None) => Ok(None),
+    Ok(match (row, name) {
+        (Some((row, item)), _) => Some(Sought { id: row.id.clone(), stage_types: row.stage_types.clone(), row: Some((row, item)) }),
+        (None, Some((name, _))) => Some(Sought { id: name.id, stage_types: name.stage_types, row: None }),
+        (None, None) => None,
+    })
+}
+
+/// The row of what was sought, with the item's revision.
+async fn sought_row(table: &dyn Table, application: &AppName, sought: &Sought) -> Result<Option<(PipelineRow, u64)>, AppError> {
+    match &sought.row {
+        Some(row) => Ok(Some(row.clone())),
+        None => record::load(table, &row_key(application, sought.id.as_str())).await,
     }
+}
+
+/// Finds a row by id or name, with the item's revision.
+async fn find(table: &dyn Table, application: &AppName, name_or_id: &str) -> Result<Option<(PipelineRow, u64)>, AppError> {
+    match seek(table, application, name_or_id).await? {
+        Some(sought) => sought_row(table, application, &sought).await,
+        None => Ok(None),
+    }
+}
+
+/// A pipeline with its newest revision, and the revision of its item.
+pub(crate) type Whole = (PipelineRow, u64, Revision);
+
+/// Everything of what was sought, in one round.
+pub(crate) async fn whole(table: &dyn Table, application: &AppName, sought: &Sought) -> Result<Option<Whole>, AppError> {
+    let (row, newest) = try_join(sought_row(table, application, sought), newest(table, &sought.id)).await?;
+    let Some((row, item)) = row else { return Ok(None) };
+    let revision = match newest.filter(|newest| newest.number == row.revision) {
+        Some(newest) => newest,
+        // It was saved between two of these reads.
+        None => revision(table, &row.id, row.revision)
+            .await?
+            .ok_or_else(|| AppError::Damaged(format!("pipeline {} has no revision {}", row.id, row.revision)))?,
+    };
+    Ok(Some((row, item, revision)))
 }
 
 /// Ids of an application's pipelines by their names in lower case, so many at most.
@@ -181,12 +238,29 @@ pub async fn revision(table: &dyn Table, id: &PipelineId, number: u64) -> Result
     let head_key = head_key(id, number);
     let (head, (text, parts)) = try_join(record::load::<RevisionHead>(table, &head_key), document(table, id, number)).await?;
     let Some((head, _)) = head else { return Ok(None) };
+    made(id, head, &text, parts).map(Some)
+}
+
+fn made(id: &PipelineId, head: RevisionHead, text: &[u8], parts: u32) -> Result<Revision, AppError> {
+    let number = head.number;
     if parts != head.parts {
         return Err(AppError::Damaged(format!("pipeline {id} revision {number} has {parts} of {} parts", head.parts)));
     }
     let document: Value =
-        serde_json::from_slice(&text).map_err(|error| AppError::Damaged(format!("pipeline {id} revision {number}: {error}")))?;
-    Ok(Some(Revision { pipeline: id.clone(), number, document, author: head.author, created_ms: head.created_ms }))
+        serde_json::from_slice(text).map_err(|error| AppError::Damaged(format!("pipeline {id} revision {number}: {error}")))?;
+    Ok(Revision { pipeline: id.clone(), number, document, author: head.author, created_ms: head.created_ms })
+}
+
+/// The newest revision, without knowing its number; none when there is none, or when it was saved in between.
+async fn newest(table: &dyn Table, id: &PipelineId) -> Result<Option<Revision>, AppError> {
+    let last = |prefix: &str| Query { backward: true, ..Query::prefix(pipe(id), prefix, 1) };
+    let (head, part) = (last("REV#"), last("DOC#"));
+    let (heads, parts) = try_join(record::page::<RevisionHead>(table, &head), async { Ok(table.query(&part).await?) }).await?;
+    let (Some(head), Some(part)) = (heads.0.into_iter().next(), parts.items.into_iter().next()) else { return Ok(None) };
+    if part.key != part_key(id, head.number, 0) {
+        return revision(table, id, head.number).await;
+    }
+    made(id, head, &part.body, 1).map(Some)
 }
 
 /// The text of a revision's document, and of how many parts it is made.
@@ -214,25 +288,29 @@ pub(crate) async fn row(table: &dyn Table, application: &AppName, name_or_id: &s
 
 /// Reads a pipeline and its newest revision, for use cases; asks nobody's rights.
 pub async fn load(table: &dyn Table, application: &AppName, name_or_id: &str) -> Result<(PipelineRow, Revision), AppError> {
-    newest(table, row(table, application, name_or_id).await?).await
+    let sought = seek(table, application, name_or_id).await?.ok_or_else(|| unknown(name_or_id))?;
+    let (row, _, revision) = whole(table, application, &sought).await?.ok_or_else(|| unknown(name_or_id))?;
+    Ok((row, revision))
 }
 
 /// Reads a pipeline by its id and its newest revision, for use cases; asks nobody's rights.
 pub(crate) async fn of(table: &dyn Table, application: &AppName, id: &PipelineId) -> Result<(PipelineRow, Revision), AppError> {
-    let found = record::load(table, &row_key(application, id.as_str())).await?;
-    newest(table, found.ok_or_else(|| unknown(id.as_str()))?.0).await
-}
-
-async fn newest(table: &dyn Table, row: PipelineRow) -> Result<(PipelineRow, Revision), AppError> {
-    let newest = revision(table, &row.id, row.revision).await?;
-    let newest = newest.ok_or_else(|| AppError::Damaged(format!("pipeline {} has no revision {}", row.id, row.revision)))?;
-    Ok((row, newest))
+    let (row, _, revision) = whole(table, application, &Sought::by(id)).await?.ok_or_else(|| unknown(id.as_str()))?;
+    Ok((row, revision))
 }
 
 /// Reads a pipeline by its id alone, for use cases; none when it is gone. Asks nobody's rights.
 pub async fn by_id(table: &dyn Table, id: &PipelineId) -> Result<Option<(PipelineRow, Revision)>, AppError> {
     let Some((home, _)) = record::load::<HomeRow>(table, &home_key(id)).await? else { return Ok(None) };
     of(table, &home.application, id).await.map(Some)
+}
+
+/// What a name or an id of an application that the caller may see stands for.
+async fn seek_for(table: &dyn Table, caller: &Principal, application: &AppName, name_or_id: &str) -> Result<Sought, AppError> {
+    // Side by side; what is told of the pipeline is told to who may see its application.
+    let (seen, sought) = join(applications::get(table, caller, application), seek(table, application, name_or_id)).await;
+    seen?;
+    sought?.ok_or_else(|| unknown(name_or_id))
 }
 
 /// Reads a pipeline and its newest revision.
@@ -242,10 +320,9 @@ pub async fn get(
     application: &AppName,
     name_or_id: &str,
 ) -> Result<(PipelineRow, Revision), AppError> {
-    // Side by side; what is told of the pipeline is told to who may see its application.
-    let (seen, row) = join(applications::get(table, caller, application), row(table, application, name_or_id)).await;
-    seen?;
-    newest(table, row?).await
+    let sought = seek_for(table, caller, application, name_or_id).await?;
+    let (row, _, revision) = whole(table, application, &sought).await?.ok_or_else(|| unknown(name_or_id))?;
+    Ok((row, revision))
 }
 
 /// All pipelines of an application, in their order: by index, then by name ignoring case. Asks nobody's rights.
@@ -267,7 +344,6 @@ pub async fn list(
     application: &AppName,
     page: &PageRequest,
 ) -> Result<Listed<PipelineRow>, AppError> {
-    applications::get(table, caller, application).await?;
     let after: Option<(i64, String, String)> = match &page.after {
         None => None,
         Some(text) => {
@@ -275,7 +351,9 @@ pub async fn list(
             Some(serde_json::from_str(text).map_err(bad)?)
         }
     };
-    let mut rows = rows(table, application).await?;
+    let (seen, rows) = join(applications::get(table, caller, application), rows(table, application)).await;
+    seen?;
+    let mut rows = rows?;
     rows.retain(|row| after.as_ref().is_none_or(|a| place(row) > *a));
     let more = rows.len() > page.limit;
     rows.truncate(page.limit);
@@ -291,11 +369,10 @@ pub async fn revisions(
     name_or_id: &str,
     page: &PageRequest,
 ) -> Result<(PipelineRow, Listed<RevisionHead>), AppError> {
-    applications::get(table, caller, application).await?;
-    let (row, _) = find(table, application, name_or_id).await?.ok_or_else(|| unknown(name_or_id))?;
-    let mut query = page.query(pipe(&row.id), "REV#");
-    query.backward = true;
-    let listed = paging::rows::<RevisionHead>(table, &query).await?;
+    let sought = seek_for(table, caller, application, name_or_id).await?;
+    let query = Query { backward: true, ..page.query(pipe(&sought.id), "REV#") };
+    let (row, listed) = try_join(sought_row(table, application, &sought), paging::rows::<RevisionHead>(table, &query)).await?;
+    let (row, _) = row.ok_or_else(|| unknown(name_or_id))?;
     Ok((row, Listed { entries: listed.entries.into_iter().map(|(head, _)| head).collect(), next: listed.next }))
 }
 
@@ -307,9 +384,9 @@ pub async fn get_revision(
     name_or_id: &str,
     number: u64,
 ) -> Result<(PipelineRow, Revision), AppError> {
-    applications::get(table, caller, application).await?;
-    let (row, _) = find(table, application, name_or_id).await?.ok_or_else(|| unknown(name_or_id))?;
-    let found = revision(table, &row.id, number).await?;
+    let sought = seek_for(table, caller, application, name_or_id).await?;
+    let (row, found) = try_join(sought_row(table, application, &sought), revision(table, &sought.id, number)).await?;
+    let (row, _) = row.ok_or_else(|| unknown(name_or_id))?;
     let found = found.ok_or_else(|| AppError::NotFound { what: "revision", id: number.to_string() })?;
     Ok((row, found))
 }

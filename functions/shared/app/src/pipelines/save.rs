@@ -1,17 +1,18 @@
 //! Saving and removing pipelines. Every save is a revision of its own, in one transaction with the row, the name and the hooks.
 
 use super::{
-    HomeRow, NameRow, PipelineRow, RevisionHead, document, find, head_key, home_key, hooks, inspect, name_key, pipe, revision, row_key,
-    unknown,
+    HomeRow, NameRow, PipelineRow, RevisionHead, Sought, Whole, document, head_key, home_key, hooks, inspect, name_key, part_key, row_key,
+    seek, sought_row, unknown, whole,
 };
 use crate::applications;
 use crate::error::AppError;
 use crate::execution::keys;
 use crate::execution::slots::{self, Slots};
 use crate::expect::{Expect, differs};
-use crate::ports::{Change, Changes, Clock, Condition, Entropy, Item, Key, Sealer, Table, TransactError, Transaction, Write};
+use crate::ports::{Change, Changes, Clock, Condition, Entropy, Item, Sealer, Table, TransactError, Transaction, Write};
 use crate::record;
 use crate::stage_types;
+use futures::future::{join, join3, try_join, try_join3};
 use model::id::{AppName, PipelineId};
 use model::person::{Action, Principal};
 use model::pipeline::{Concurrency, DOCUMENT_BYTES_MAX, Pipeline};
@@ -59,37 +60,58 @@ pub async fn save(
     document: Value,
     expect: &Expect,
 ) -> Result<Saved, AppError> {
-    let (owner, _) = applications::get_for(ports.table, caller, application, Action::EditPipelines).await?;
-    let old = find(ports.table, application, name_or_id).await?;
-    expect.check("pipeline", old.as_ref().map(|(row, _)| row.revision))?;
+    // Side by side, round by round; what is told of the pipeline is told to who may edit it.
+    let owner = applications::get_for(ports.table, caller, application, Action::EditPipelines);
+    let (owner, sought, installed) = join3(owner, seek(ports.table, application, name_or_id), stage_types::names(ports.table)).await;
+    let ((owner, _), sought, installed) = (owner?, sought?, installed?);
+    let before = match &sought {
+        Some(sought) => Before::read(ports.table, application, sought).await?,
+        None => Before::default(),
+    };
+    let old = &before.pipeline;
+    expect.check("pipeline", old.as_ref().map(|(row, _, _)| row.revision))?;
     let now = ports.clock.now_ms();
-    let id = match &old {
-        Some((row, _)) => row.id.clone(),
+    let id = match old {
+        Some((row, _, _)) => row.id.clone(),
         None => PipelineId::parse(ports.entropy.ulid(now)).map_err(|error| AppError::Damaged(error.to_string()))?,
     };
-    let before = match &old {
-        Some((row, _)) => revision(ports.table, &row.id, row.revision).await?.map(|r| r.document),
-        None => None,
-    };
     let new_name = old.is_none().then_some(name_or_id);
-    let place = document::Place { application: &owner.name, id: &id, new_name, old: before.as_ref() };
+    let place = document::Place { application: &owner.name, id: &id, new_name, old: old.as_ref().map(|(_, _, newest)| &newest.document) };
     let prepared = document::prepare(document, &place, &mut || ports.entropy.ulid(now)).map_err(AppError::Invalid)?;
     let text = check_size(&prepared)?;
     let mut warnings = prepared.warnings;
-    warnings.extend(inspect::unsupported(&prepared.pipeline, &stage_types::names(ports.table).await?));
-    let row = row(&prepared.pipeline, &prepared.document, id, old.as_ref().map_or(1, |(row, _)| row.revision + 1), caller, now);
+    warnings.extend(inspect::unsupported(&prepared.pipeline, &installed));
+    let row = row(&prepared.pipeline, &prepared.document, id, old.as_ref().map_or(1, |(row, _, _)| row.revision + 1), caller, now);
     let mut writes = own_writes(&row, old.as_ref(), &text)?;
     writes.extend(applications::using(application)?);
-    writes.extend(first_limit(ports.table, &row.id, prepared.pipeline.concurrency).await?);
-    writes.extend(hooks::writes(ports.table, ports.sealer, ports.entropy, &row.id, &prepared.pipeline).await?);
+    writes.extend(first_limit(before.limited, &row.id, prepared.pipeline.concurrency)?);
+    writes.extend(hooks::writes(before.hooks, ports.sealer, ports.entropy, &row.id, &prepared.pipeline).await?);
     ports.table.transact(Transaction::of(writes)).await.map_err(|error| conflict(error, &row))?;
     publish(ports.changes, &row);
     Ok(Saved { row, document: prepared.document, warnings, created: old.is_none() })
 }
 
+/// What there is of a pipeline before it is saved.
+#[derive(Default)]
+struct Before {
+    pipeline: Option<Whole>,
+    /// It has slots.
+    limited: bool,
+    hooks: hooks::Kept,
+}
+
+impl Before {
+    async fn read(table: &dyn Table, application: &AppName, sought: &Sought) -> Result<Self, AppError> {
+        let slots_key = keys::slots(&sought.id);
+        let slots = async { Ok(table.get(&slots_key).await?) };
+        let (pipeline, slots, hooks) = try_join3(whole(table, application, sought), slots, hooks::kept(table, &sought.id)).await?;
+        Ok(Self { pipeline, limited: slots.is_some(), hooks })
+    }
+}
+
 /// From the save that gives a pipeline its first limit on, every start is entered in its slots.
-async fn first_limit(table: &dyn Table, id: &PipelineId, concurrency: Concurrency) -> Result<Option<Write>, AppError> {
-    if concurrency.limit.is_none() || table.get(&keys::slots(id)).await?.is_some() {
+fn first_limit(limited: bool, id: &PipelineId, concurrency: Concurrency) -> Result<Option<Write>, AppError> {
+    if concurrency.limit.is_none() || limited {
         return Ok(None);
     }
     Ok(Some(slots::write(id, &Slots::default(), None)?))
@@ -124,15 +146,15 @@ fn row(pipeline: &Pipeline, document: &Value, id: PipelineId, revision: u64, cal
 }
 
 /// Row, name, head and parts. The row stands first and the name second: [`conflict`] reads the places.
-fn own_writes(row: &PipelineRow, old: Option<&(PipelineRow, u64)>, text: &[u8]) -> Result<Vec<Write>, AppError> {
-    let condition = old.map_or(Condition::Absent, |(_, item)| Condition::Revision(*item));
+fn own_writes(row: &PipelineRow, old: Option<&Whole>, text: &[u8]) -> Result<Vec<Write>, AppError> {
+    let condition = old.map_or(Condition::Absent, |(_, item, _)| Condition::Revision(*item));
     let mut writes = vec![Write::Put(record::item(row_key(&row.application, row.id.as_str()), row)?, vec![condition])];
     let key = name_key(&row.application, &row.name);
-    let old_key = old.map(|(old, _)| name_key(&old.application, &old.name));
-    if old_key.as_ref() != Some(&key) {
-        writes.push(Write::Put(record::item(key, &NameRow { id: row.id.clone() })?, vec![Condition::Absent]));
-        writes.extend(old_key.map(|key| Write::Delete(key, vec![])));
-    }
+    let old_key = old.map(|(old, _, _)| name_key(&old.application, &old.name));
+    let renamed = old_key.as_ref() != Some(&key);
+    let name = NameRow { id: row.id.clone(), stage_types: row.stage_types.clone() };
+    writes.push(Write::Put(record::item(key, &name)?, if renamed { vec![Condition::Absent] } else { vec![] }));
+    writes.extend(old_key.filter(|_| renamed).map(|key| Write::Delete(key, vec![])));
     if old.is_none() {
         writes
             .push(Write::Put(record::item(home_key(&row.id), &HomeRow { application: row.application.clone() })?, vec![Condition::Absent]));
@@ -147,8 +169,7 @@ fn own_writes(row: &PipelineRow, old: Option<&(PipelineRow, u64)>, text: &[u8]) 
     };
     writes.push(Write::Put(record::item(head_key(&row.id, row.revision), &head)?, vec![Condition::Absent]));
     for (i, part) in parts.into_iter().enumerate() {
-        let key = Key::new(pipe(&row.id), format!("DOC#{:010}#{i:03}", row.revision));
-        writes.push(Write::Put(Item::new(key, part.to_vec()), vec![Condition::Absent]));
+        writes.push(Write::Put(Item::new(part_key(&row.id, row.revision, i), part.to_vec()), vec![Condition::Absent]));
     }
     Ok(writes)
 }
@@ -174,15 +195,19 @@ pub async fn delete(
     name_or_id: &str,
     expect: &Expect,
 ) -> Result<(), AppError> {
-    applications::get_for(table, caller, application, Action::EditPipelines).await?;
-    let (row, item) = find(table, application, name_or_id).await?.ok_or_else(|| unknown(name_or_id))?;
+    let may = applications::get_for(table, caller, application, Action::EditPipelines);
+    let (may, sought) = join(may, seek(table, application, name_or_id)).await;
+    may?;
+    let sought = sought?.ok_or_else(|| unknown(name_or_id))?;
+    let (row, hooks) = try_join(sought_row(table, application, &sought), hooks::kept(table, &sought.id)).await?;
+    let (row, item) = row.ok_or_else(|| unknown(name_or_id))?;
     expect.check_if_given("pipeline", Some(row.revision))?;
     let mut writes = vec![
         Write::Delete(row_key(application, row.id.as_str()), vec![Condition::Revision(item)]),
         Write::Delete(name_key(application, &row.name), vec![]),
         Write::Delete(home_key(&row.id), vec![]),
     ];
-    writes.extend(hooks::removals(table, &row.id).await?);
+    writes.extend(hooks::removals(hooks, &row.id));
     table.transact(Transaction::of(writes)).await?;
     publish(changes, &row);
     Ok(())

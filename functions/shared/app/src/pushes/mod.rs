@@ -48,7 +48,7 @@ pub trait PushSources: Send + Sync {
     /// The trigger that a hook's token names; looked up by the token's hash, so that nothing is learned from the time it takes.
     async fn trigger_by_hook(&self, token: &str) -> Result<Option<HookTarget>, AppError>;
     /// The document of a pipeline's newest revision.
-    async fn pipeline(&self, id: &PipelineId) -> Result<Option<Value>, AppError>;
+    async fn pipeline(&self, application: &AppName, id: &PipelineId) -> Result<Option<Value>, AppError>;
     /// The address of a registry account.
     async fn registry_address(&self, account: &AccountName) -> Result<Option<String>, AppError>;
     /// A registry account with its secrets opened.

@@ -79,7 +79,7 @@ pub async fn process(ports: Processing<'_>, trigger: &TriggerId, id: &str) -> Re
 
 /// One try from beginning to end.
 async fn attempt(ports: Processing<'_>, delivery: &mut Delivery) -> Result<Outcome, AppError> {
-    let Some(document) = ports.sources.pipeline(&delivery.pipeline).await? else {
+    let Some(document) = ports.sources.pipeline(&delivery.application, &delivery.pipeline).await? else {
         return Ok(dropped("pipeline-removed", "the trigger's pipeline does not exist any more"));
     };
     let pipeline = match read(&document) {

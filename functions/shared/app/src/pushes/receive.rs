@@ -132,7 +132,7 @@ impl Received {
 pub async fn find_hook(sources: &dyn PushSources, token: &str) -> Result<Hook, AppError> {
     let unknown = || AppError::NotFound { what: "hook", id: "…".to_owned() };
     let target = sources.trigger_by_hook(token).await?.ok_or_else(unknown)?;
-    let document = sources.pipeline(&target.pipeline).await?.ok_or_else(unknown)?;
+    let document = sources.pipeline(&target.application, &target.pipeline).await?.ok_or_else(unknown)?;
     let pipeline = read(&document)?;
     let trigger = pipeline.trigger(target.trigger.as_str()).cloned().ok_or_else(unknown)?;
     let address = match AccountName::parse(trigger.account.as_str()) {

@@ -6,7 +6,7 @@ use crate::error::AppError;
 use crate::pipelines;
 use crate::ports::{RegistryAccess, Sealer, Table};
 use async_trait::async_trait;
-use model::id::{AccountName, PipelineId};
+use model::id::{AccountName, AppName, PipelineId};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -38,12 +38,11 @@ impl PushSources for StoredSources {
         Ok(row.map(|row| HookTarget { trigger: row.trigger, pipeline: row.pipeline, application: row.application }))
     }
 
-    async fn pipeline(&self, id: &PipelineId) -> Result<Option<Value>, AppError> {
-        let found = pipelines::by_id(self.table.as_ref(), id).await;
-        match found {
-            // It went away between two reads.
+    async fn pipeline(&self, application: &AppName, id: &PipelineId) -> Result<Option<Value>, AppError> {
+        match pipelines::of(self.table.as_ref(), application, id).await {
+            Ok((_, revision)) => Ok(Some(revision.document)),
             Err(AppError::NotFound { .. }) => Ok(None),
-            other => Ok(other?.map(|(_, revision)| revision.document)),
+            Err(other) => Err(other),
         }
     }
 

@@ -169,7 +169,7 @@ impl PushSources for Sources {
     async fn trigger_by_hook(&self, token: &str) -> Result<Option<HookTarget>, AppError> {
         Ok(self.hooks.lock().unwrap().get(token).cloned())
     }
-    async fn pipeline(&self, id: &PipelineId) -> Result<Option<Value>, AppError> {
+    async fn pipeline(&self, _: &AppName, id: &PipelineId) -> Result<Option<Value>, AppError> {
         Ok(self.pipelines.lock().unwrap().get(id.as_str()).cloned())
     }
     async fn registry_address(&self, account: &AccountName) -> Result<Option<String>, AppError> {

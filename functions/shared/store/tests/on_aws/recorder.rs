@@ -9,6 +9,8 @@ use store::dynamodb::design::{read_units, stored_bytes, write_units};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) reads: usize,
+    /// Reads that waited for one another: those made side by side are one round.
+    pub(crate) rounds: usize,
     pub(crate) read_units: usize,
     pub(crate) transactions: usize,
     pub(crate) items: usize,
@@ -20,11 +22,19 @@ pub(crate) struct Recorder {
     inner: Arc<dyn Table>,
     tally: Mutex<Tally>,
     written: Mutex<Vec<Item>>,
+    round: Mutex<Round>,
+}
+
+/// The round that reads join until the first of them goes on.
+#[derive(Debug, Default)]
+struct Round {
+    number: usize,
+    open: bool,
 }
 
 impl Recorder {
     pub(crate) fn new(inner: Arc<dyn Table>) -> Self {
-        Self { inner, tally: Mutex::default(), written: Mutex::default() }
+        Self { inner, tally: Mutex::default(), written: Mutex::default(), round: Mutex::default() }
     }
 
     /// Since it was asked last.
@@ -37,6 +47,23 @@ impl Recorder {
         self.written.lock().unwrap().clone()
     }
 
+    /// Lets every read that is made at the same time begin before one of them goes on.
+    async fn side_by_side(&self) {
+        let mine = {
+            let mut round = self.round.lock().unwrap();
+            if !round.open {
+                *round = Round { number: round.number + 1, open: true };
+                self.tally.lock().unwrap().rounds += 1;
+            }
+            round.number
+        };
+        tokio::task::yield_now().await;
+        let mut round = self.round.lock().unwrap();
+        if round.number == mine {
+            round.open = false;
+        }
+    }
+
     fn read(&self, bytes: usize) {
         let mut tally = self.tally.lock().unwrap();
         tally.reads += 1;
@@ -47,12 +74,14 @@ impl Recorder {
 #[async_trait]
 impl Table for Recorder {
     async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
+        self.side_by_side().await;
         let item = self.inner.get(key).await?;
         self.read(item.as_ref().map_or(0, stored_bytes));
         Ok(item)
     }
 
     async fn query(&self, query: &Query) -> Result<Page, StoreError> {
+        self.side_by_side().await;
         let page = self.inner.query(query).await?;
         self.read(page.items.iter().map(stored_bytes).sum());
         Ok(page)
@@ -80,6 +109,7 @@ impl Table for Recorder {
     }
 
     async fn due(&self, now: u64, limit: usize) -> Result<Vec<Key>, StoreError> {
+        self.side_by_side().await;
         {
             // Eight parts, each at half a unit.
             let mut tally = self.tally.lock().unwrap();
