@@ -7,7 +7,15 @@
 mod controllers;
 mod defaults;
 mod interfaces;
+mod kinds;
 mod patch;
+mod run;
 mod server;
 mod state;
 mod validate;
+
+pub use run::{CONTEXT, Error, Options, Playground};
+
+/// Which Kubernetes it plays.
+pub(crate) const VERSION: &str = "v1.36.3";
+pub(crate) const MINOR: &str = "36";
