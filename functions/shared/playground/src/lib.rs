@@ -12,6 +12,7 @@ mod patch;
 mod run;
 mod server;
 mod state;
+mod tls;
 mod validate;
 
 pub use run::{CONTEXT, Error, Options, Playground};

@@ -3,10 +3,14 @@
 use crate::controllers::Controllers;
 use crate::server::Server;
 use crate::state::{Clock, Limits, State};
+use crate::tls::{self, Listener};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -33,7 +37,7 @@ impl Default for Options {
 /// Why a playground does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It would be open to others: it speaks plain HTTP.
+    /// It would be open to others.
     #[error("the playground listens on this machine only, not on {0}")]
     NotLoopback(SocketAddr),
     /// The address cannot be listened on.
@@ -45,16 +49,19 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// There is no randomness for the token.
-    #[error("no random bytes for the token")]
-    Random,
+    /// There is no randomness for its token, or no certificate can be made.
+    #[error("no token or certificate can be made")]
+    Credentials,
 }
 
 /// A cluster for demonstrations, in this process. It ends when dropped, with everything in it.
 pub struct Playground {
     address: SocketAddr,
     token: String,
-    tasks: [JoinHandle<()>; 2],
+    ca_pem: String,
+    controllers: JoinHandle<()>,
+    /// Open for as long as it runs.
+    _ended: watch::Sender<()>,
 }
 
 // The token stays out of it.
@@ -77,17 +84,22 @@ impl Playground {
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let mut bytes = [0_u8; TOKEN_BYTES];
-        getrandom::fill(&mut bytes).map_err(|_| Error::Random)?;
+        getrandom::fill(&mut bytes).map_err(|_| Error::Credentials)?;
         let token = hex::encode(bytes);
+        let identity = tls::identity().ok_or(Error::Credentials)?;
         let mut state = State::new(Clock::system(), Limits::default());
         state.seed();
-        let server = Server::new(state, &token);
+        let (ended, running) = watch::channel(());
+        let server = Server::new(state, &token, running.clone());
         let router = server.router();
-        let serving = tokio::spawn(async move {
-            // It accepts until the task is ended; failures of single connections are theirs.
-            let _ = axum::serve(listener, router).await;
+        let listener = Listener::new(listener, address, identity.config, running.clone());
+        tokio::spawn(async move {
+            let mut running = running;
+            // The end of the playground is the end of its sender. Failures of single connections are theirs.
+            let end = async move { while running.changed().await.is_ok() {} };
+            let _ = axum::serve(listener, router).with_graceful_shutdown(end).await;
         });
-        Ok(Self { address, token, tasks: [serving, tokio::spawn(control(server))] })
+        Ok(Self { address, token, ca_pem: identity.ca_pem, controllers: tokio::spawn(control(server)), _ended: ended })
     }
 
     /// Where it listens.
@@ -96,10 +108,10 @@ impl Playground {
         self.address
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// `https://127.0.0.1:PORT`.
     #[must_use]
     pub fn server(&self) -> String {
-        format!("http://{}", self.address)
+        format!("https://{}", self.address)
     }
 
     /// The only token: whoever has it may do everything.
@@ -108,12 +120,18 @@ impl Playground {
         &self.token
     }
 
+    /// The certificate authority of its server.
+    #[must_use]
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
     /// A kubeconfig with everything in it, the token too.
     #[must_use]
     pub fn kubeconfig(&self) -> String {
-        let (server, token) = (self.server(), &self.token);
+        let (server, token, ca) = (self.server(), &self.token, STANDARD.encode(&self.ca_pem));
         format!(
-            "apiVersion: v1\nkind: Config\nclusters:\n- name: playground\n  cluster:\n    server: {server}\nusers:\n- name: playground\n  \
+            "apiVersion: v1\nkind: Config\nclusters:\n- name: playground\n  cluster:\n    server: {server}\n    certificate-authority-data: {ca}\nusers:\n- name: playground\n  \
              user:\n    token: {token}\ncontexts:\n- name: {CONTEXT}\n  context:\n    cluster: playground\n    user: playground\n\
              current-context: {CONTEXT}\n"
         )
@@ -125,7 +143,7 @@ pub const CONTEXT: &str = "playground";
 
 impl Drop for Playground {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.controllers.abort();
     }
 }
 
@@ -155,5 +173,34 @@ async fn control(server: Arc<Server>) {
             changed = changes.changed() => if changed.is_err() { return },
             () = sleep_until(due) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_answers_over_tls_and_ends_when_dropped() {
+        let playground = Playground::start(Options::default()).await.unwrap();
+        let client = testkit::net::client(Some(playground.ca_pem())).unwrap();
+        let url = format!("{}/api/v1/namespaces", playground.server());
+        let answer = client.get(&url).bearer_auth(playground.token()).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200);
+        assert_eq!(client.get(&url).send().await.unwrap().status().as_u16(), 401);
+        let text = playground.kubeconfig();
+        assert!(text.contains("certificate-authority-data: ") && text.contains(playground.token()));
+        assert!(!format!("{playground:?}").contains(playground.token()));
+        let mut watch = client.get(format!("{url}?watch=true")).bearer_auth(playground.token()).send().await.unwrap();
+        assert!(watch.chunk().await.unwrap().is_some());
+        drop(playground);
+        while watch.chunk().await.unwrap().is_some() {}
+        assert!(client.get(&url).send().await.is_err(), "nobody is there");
+    }
+
+    #[tokio::test]
+    async fn it_is_for_this_machine_only() {
+        let listen = "0.0.0.0:0".parse().unwrap();
+        assert!(matches!(Playground::start(Options { listen }).await, Err(Error::NotLoopback(_))));
     }
 }

@@ -4,8 +4,19 @@
 use serde_json::Value;
 
 /// Maps that are left out when they are empty; objects of other names (`emptyDir`, `securityContext`) say something so.
-const MAPS: [&str; 11] =
-    ["labels", "annotations", "nodeSelector", "matchLabels", "data", "binaryData", "stringData", "limits", "requests", "parameters", "overhead"];
+const MAPS: [&str; 11] = [
+    "labels",
+    "annotations",
+    "nodeSelector",
+    "matchLabels",
+    "data",
+    "binaryData",
+    "stringData",
+    "limits",
+    "requests",
+    "parameters",
+    "overhead",
+];
 /// Booleans that are left out when they are false.
 const FALSE: [&str; 10] =
     ["hostNetwork", "hostPID", "hostIPC", "paused", "readOnly", "stdin", "stdinOnce", "tty", "publishNotReadyAddresses", "hostUsers"];

@@ -74,7 +74,8 @@ fn wrong_types_and_unknown_kinds_stay() {
     ] {
         fill(&mut object.clone());
     }
-    let mut other = json!({"apiVersion": "x.io/v1", "kind": "Widget", "metadata": {"name": "a", "labels": {}}, "spec": {"labels": {}, "a": null}});
+    let mut other =
+        json!({"apiVersion": "x.io/v1", "kind": "Widget", "metadata": {"name": "a", "labels": {}}, "spec": {"labels": {}, "a": null}});
     fill(&mut other);
     assert_eq!(other, json!({"apiVersion": "x.io/v1", "kind": "Widget", "metadata": {"name": "a"}, "spec": {"labels": {}, "a": null}}));
 }

@@ -183,7 +183,11 @@ impl Follow {
         }
         while self.looks < LOOKS_MAX {
             self.looks += 1;
-            tokio::time::sleep(Duration::from_millis(FOLLOW_MS)).await;
+            let mut running = self.server.running.clone();
+            tokio::select! {
+                _ = running.changed() => return None,
+                () = tokio::time::sleep(Duration::from_millis(FOLLOW_MS)) => {}
+            }
             let (pod, now_ms) = {
                 let state = self.server.state();
                 (state.find(self.kind, &self.place.0, &self.place.1), state.now_ms())

@@ -29,7 +29,7 @@ use shape::Shape;
 use status::{Refusal, typed_response};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use target::{Options, Route, Target};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch as channel};
 
 /// Largest body, as the API server has it.
 pub(crate) const BODY_BYTES_MAX: usize = 3 << 20;
@@ -44,6 +44,8 @@ pub(crate) struct Server {
     /// The digest of the only token.
     token: [u8; 32],
     streams: Arc<Semaphore>,
+    /// Ends when the playground does.
+    running: channel::Receiver<()>,
 }
 
 /// A request whose target is known.
@@ -66,9 +68,10 @@ impl Ask {
 }
 
 impl Server {
-    pub(crate) fn new(state: State, token: &str) -> Arc<Self> {
+    /// Answers until `running` ends.
+    pub(crate) fn new(state: State, token: &str, running: channel::Receiver<()>) -> Arc<Self> {
         let token = Sha256::digest(token.as_bytes()).into();
-        Arc::new(Self { state: Mutex::new(state), token, streams: Arc::new(Semaphore::new(STREAMS_MAX)) })
+        Arc::new(Self { state: Mutex::new(state), token, streams: Arc::new(Semaphore::new(STREAMS_MAX)), running })
     }
 
     /// Everything there is. Nothing awaits while it is held.

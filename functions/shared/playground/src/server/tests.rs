@@ -19,6 +19,7 @@ struct Site {
     base: String,
     client: reqwest::Client,
     now_ms: Arc<AtomicU64>,
+    _running: channel::Sender<()>,
 }
 
 impl Site {
@@ -27,12 +28,13 @@ impl Site {
         let clock = Arc::clone(&now_ms);
         let mut state = State::new(Clock(Arc::new(move || clock.load(Ordering::Relaxed))), limits);
         state.seed();
-        let server = Server::new(state, TOKEN);
+        let (sender, running) = channel::channel(());
+        let server = Server::new(state, TOKEN, running);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let router = server.router();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { server, base, client: testkit::net::client(None).unwrap(), now_ms }
+        Self { server, base, client: testkit::net::client(None).unwrap(), now_ms, _running: sender }
     }
 
     async fn ask(&self, method: &str, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {

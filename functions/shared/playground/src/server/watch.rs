@@ -43,6 +43,7 @@ struct Feed {
     headed: bool,
     waiting: Vec<u8>,
     changes: watch::Receiver<u64>,
+    running: watch::Receiver<()>,
     ends: Instant,
     bookmark: Instant,
     over: bool,
@@ -70,6 +71,7 @@ pub(crate) fn answer(server: &Arc<Server>, target: &Target, ask: &Ask) -> Result
         headed: false,
         waiting: Vec::new(),
         changes: state.changes(),
+        running: server.running.clone(),
         ends: Instant::now() + Duration::from_secs(open_s),
         bookmark: Instant::now() + Duration::from_millis(BOOKMARK_MS),
         over: false,
@@ -194,6 +196,7 @@ impl Feed {
             }
             tokio::select! {
                 changed = self.changes.changed() => self.over = changed.is_err(),
+                _ = self.running.changed() => self.over = true,
                 () = sleep_until(self.ends) => {
                     self.over = true;
                     if self.bookmarks {
