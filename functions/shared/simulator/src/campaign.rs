@@ -5,6 +5,7 @@ use crate::fault::Class;
 use crate::generate;
 use crate::scenario::Scenario;
 use crate::shrink::{Small, shrink};
+use crate::state::Failure;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -170,13 +171,15 @@ pub fn campaign(seeds: Seeds) -> Tally {
 #[must_use]
 pub fn smallest(tally: &Tally) -> Vec<(u64, Small)> {
     let firsts = tally.failed.values().filter_map(|seeds| seeds.first().copied());
-    firsts.take(SHOWN_MAX).filter_map(|seed| Some((seed, smallest_of(seed)?))).collect()
+    firsts.take(SHOWN_MAX).filter_map(|seed| Some((seed, smallest_of(seed, |_| ())?))).collect()
 }
 
-/// The smallest failure found for a seed; none when it passes.
+/// The smallest failure found for a seed; none when it passes. What failed at first is told before it is made small.
 #[must_use]
-pub fn smallest_of(seed: u64) -> Option<Small> {
+pub fn smallest_of(seed: u64, first: impl FnOnce(&Failure)) -> Option<Small> {
     let scenario = Arc::new(generate::scenario(seed));
     let examined = examine(&scenario, None, false);
-    Some(shrink(&scenario, examined.report.faults, examined.failure?))
+    let failure = examined.failure?;
+    first(&failure);
+    Some(shrink(&scenario, examined.report.faults, failure))
 }

@@ -5,6 +5,8 @@ use crate::fault::{Classes, Deviation, Fault};
 use crate::run::{How, Report, run};
 use crate::scenario::{From, Scenario, What};
 use crate::state::Failure;
+use model::status::Status;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// What examining a scenario found.
@@ -94,7 +96,12 @@ fn excused(plain: Option<&Outcome>, faulty: Option<&Outcome>, classes: Classes) 
 /// stays.
 fn does_less(plain: Option<&Outcome>, faulty: Option<&Outcome>, stages: usize) -> bool {
     let (Some(plain), Some(faulty)) = (plain, faulty) else { return false };
-    let own = |outcome: &Outcome| outcome.stages.iter().take(stages).cloned().collect::<Vec<_>>();
+    // What was undone of a stage that was stopped is told in its outputs, and only there.
+    let stopped = |stage: &StageOutcome| match stage.status {
+        Status::Canceled => StageOutcome { outputs: Value::Null, ..stage.clone() },
+        _ => stage.clone(),
+    };
+    let own = |outcome: &Outcome| outcome.stages.iter().take(stages).map(stopped).collect::<Vec<_>>();
     (plain.status, &plain.code) == (faulty.status, &faulty.code) && own(plain) == own(faulty) && faulty.made.is_subset(&plain.made)
 }
 

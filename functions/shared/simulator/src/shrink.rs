@@ -6,9 +6,12 @@ use crate::scenario::{Condition, From, Outside, Question, Run, Scenario, Stage, 
 use crate::state::Failure;
 use model::pipeline::FailureChoice;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Runs that may be spent on it.
 const TRIES_MAX: u32 = 3_000;
+/// How long it may take: some candidates wait for years, a minute at a time, for what was taken from them.
+const TIME_MAX: Duration = Duration::from_secs(60);
 
 /// A failure and the smallest scenario that was found for it.
 #[derive(Debug, Clone)]
@@ -20,12 +23,13 @@ pub struct Small {
     /// What goes wrong.
     pub failure: Failure,
     left: u32,
+    until: Instant,
 }
 
 /// Makes a scenario that failed with these faults as small as it gets.
 #[must_use]
 pub fn shrink(scenario: &Arc<Scenario>, faults: Vec<(u64, Fault)>, failure: Failure) -> Small {
-    let mut small = Small { scenario: scenario.clone(), faults, failure, left: TRIES_MAX };
+    let mut small = Small { scenario: scenario.clone(), faults, failure, left: TRIES_MAX, until: Instant::now() + TIME_MAX };
     loop {
         let before = small.weight();
         small.fewer_faults();
@@ -33,7 +37,7 @@ pub fn shrink(scenario: &Arc<Scenario>, faults: Vec<(u64, Fault)>, failure: Fail
         small.fewer_runs();
         small.fewer_stages();
         small.simpler_stages();
-        if small.weight() >= before || small.left == 0 {
+        if small.weight() >= before || small.is_spent() {
             return small;
         }
     }
@@ -47,10 +51,14 @@ impl Small {
         (stages + runs + events, weight, self.faults.len())
     }
 
+    fn is_spent(&self) -> bool {
+        self.left == 0 || Instant::now() > self.until
+    }
+
     /// Takes the candidate when it still fails, with these faults or with those it draws.
     fn try_with(&mut self, scenario: Arc<Scenario>, faults: Vec<(u64, Fault)>, drawn: bool) -> bool {
         for faults in [Some(faults), None].into_iter().take(if drawn { 2 } else { 1 }) {
-            if self.left == 0 {
+            if self.is_spent() {
                 return false;
             }
             self.left -= 1;

@@ -120,7 +120,7 @@ fn many(seeds: Seeds, brief: bool) -> ExitCode {
 }
 
 fn one(seed: u64) -> ExitCode {
-    match smallest_of(seed) {
+    match smallest_of(seed, |failure| eprintln!("seed {seed} fails: {}: {}", failure.rule, failure.message)) {
         None => {
             println!("seed {seed} passes");
             ExitCode::SUCCESS
