@@ -1,5 +1,5 @@
 //! What tests and `cargo dev up` stand on: a real Kubernetes control plane, a container registry, an emulated Lambda
-//! runtime, and the few helpers that find what was built and wait for what was caused.
+//! runtime, a proxy that misbehaves, and the few helpers that find what was built and wait for what was caused.
 //!
 //! Everything listens on 127.0.0.1 only, ends with the process that started it, and keeps its files under the user's
 //! cache folder or a temporary one. Failures come back as [`Error`]: nothing here panics, since a person reads them too.
@@ -8,6 +8,7 @@
 pub mod cloud;
 pub mod control_plane;
 mod error;
+pub mod faults;
 pub mod gate;
 pub mod lambda;
 pub mod net;
@@ -21,6 +22,7 @@ mod zip;
 pub use cloud::Cloud;
 pub use control_plane::ControlPlane;
 pub use error::{Error, Result};
+pub use faults::FaultProxy;
 pub use gate::Gate;
 pub use lambda::LambdaRuntime;
 pub use registry::Registry;

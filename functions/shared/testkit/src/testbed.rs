@@ -4,8 +4,9 @@
 //! HTTP control lets the story push images and say where pushes are told, without knowing how registries work.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -20,15 +21,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, oneshot};
 
 use crate::control_plane::{self, ControlPlane};
+use crate::faults::{FaultProxy, Script};
 use crate::net::Served;
+use crate::places::Scratch;
 use crate::registry::{self, Notifications, Registry};
 use crate::{Error, Result};
 
 /// How it is called.
 pub const USAGE: &str = "\
-usage: testbed [--no-control-plane] [--no-registry] [--detached] [-- PROGRAM ARGUMENT...]
+usage: testbed [--no-control-plane] [--no-registry] [--faults FILE] [--detached] [-- PROGRAM ARGUMENT...]
 
-Without PROGRAM it stays until its standard input ends (with --detached: until a signal). With PROGRAM it runs that and
+With --faults the control plane is behind a proxy that does to requests what the script in FILE says. Without PROGRAM it stays until its standard input ends (with --detached: until a signal). With PROGRAM it runs that and
 ends with it; `{kubeconfig}`, `{context}`, `{registry}` and `{control}` in its arguments are replaced.
 ";
 
@@ -37,6 +40,7 @@ ends with it; `{kubeconfig}`, `{context}`, `{registry}` and `{control}` in its a
 struct Plan {
     no_control_plane: bool,
     no_registry: bool,
+    faults: Option<PathBuf>,
     detached: bool,
     program: Vec<OsString>,
 }
@@ -49,13 +53,21 @@ impl Plan {
             match argument.to_str() {
                 Some("--no-control-plane") => plan.no_control_plane = true,
                 Some("--no-registry") => plan.no_registry = true,
+                Some("--faults") => plan.faults = Some(file(arguments.next())?),
                 Some("--detached") => plan.detached = true,
                 Some("--") => plan.program = arguments.by_ref().collect(),
                 _ => return Err(Error::Invalid(format!("{}\n{USAGE}", argument.display()))),
             }
         }
-        Ok(plan)
+        match plan.no_control_plane && plan.faults.is_some() {
+            true => Err(Error::Invalid(format!("--faults needs a control plane\n{USAGE}"))),
+            false => Ok(plan),
+        }
     }
+}
+
+fn file(argument: Option<OsString>) -> Result<PathBuf> {
+    argument.map(PathBuf::from).ok_or_else(|| Error::Invalid(format!("--faults names no file\n{USAGE}")))
 }
 
 /// Where everything is. Also the one line the program prints.
@@ -72,6 +84,10 @@ pub struct Whereabouts {
     /// Base URL of the control: `PUT /notifications` `{url, headers: [[name, value]]}` says where pushes are told (an
     /// empty body stops it), `POST /images` `{repository, tag, content}` pushes an image and answers `{image, digest}`.
     pub control: Option<String>,
+    /// Base URL of the proxy before the control plane, if there is one: `PUT /script` gives it another script,
+    /// `GET /records?after=N` is what it was asked since.
+    #[serde(default)]
+    pub faults: Option<String>,
 }
 
 /// Everything `testbed` does, with its exit status.
@@ -95,6 +111,32 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// The proxy, where its kubeconfig lies, and its control.
+struct Misbehaving {
+    proxy: FaultProxy,
+    control: Served,
+    folder: Scratch,
+}
+
+impl Misbehaving {
+    async fn start(plane: &ControlPlane, script: &Path) -> Result<Self> {
+        let text = fs::read_to_string(script).map_err(Error::io(script))?;
+        let script = Script::from_json(&text).map_err(|problems| {
+            let lines = problems.iter().map(|problem| format!("{}: {} {}", script.display(), problem.pointer, problem.message));
+            Error::Invalid(lines.collect::<Vec<_>>().join("\n"))
+        })?;
+        let proxy = FaultProxy::start(&plane.kubeconfig(), script).await?;
+        let (control, folder) = (Served::start(proxy.control()).await?, Scratch::new("faults")?);
+        let made = Self { control, folder, proxy };
+        fs::write(made.kubeconfig(), made.proxy.kubeconfig()).map_err(Error::io(made.kubeconfig()))?;
+        Ok(made)
+    }
+
+    fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("admin.kubeconfig")
+    }
+}
+
 async fn carry_out(plan: Plan) -> Result<u8> {
     let io = |name: &'static str| Error::io(name);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(io("SIGINT"))?;
@@ -109,14 +151,19 @@ async fn carry_out(plan: Plan) -> Result<u8> {
             true => None,
             false => Some(Registry::start(registry::Options::default()).await?),
         };
-        Ok::<_, Error>((plane, registry))
+        let faults = match (&plane, &plan.faults) {
+            (Some(plane), Some(script)) => Some(Misbehaving::start(plane, script).await?),
+            _ => None,
+        };
+        Ok::<_, Error>((plane, registry, faults))
     };
-    let (plane, registry) = tokio::select! {
+    let (plane, registry, faults) = tokio::select! {
         started = start => started?,
         _ = interrupt.recv() => return Ok(130),
         _ = terminate.recv() => return Ok(143),
     };
-    whereabouts.kubeconfig = plane.as_ref().map(ControlPlane::kubeconfig_file);
+    whereabouts.kubeconfig = faults.as_ref().map(Misbehaving::kubeconfig).or(plane.as_ref().map(ControlPlane::kubeconfig_file));
+    whereabouts.faults = faults.as_ref().map(|faults| faults.control.url(""));
     whereabouts.context = plane.as_ref().map(|_| control_plane::CONTEXT.to_owned());
     whereabouts.registry = registry.as_ref().map(Registry::address);
     let control = match registry {
@@ -240,6 +287,14 @@ mod tests {
         let plan = parse(&["--no-registry", "--", "ls", "--detached"]).unwrap();
         assert!(plan.no_registry && !plan.detached && !plan.no_control_plane);
         assert_eq!(plan.program, ["ls", "--detached"]);
+    }
+
+    #[test]
+    fn faults_are_before_a_control_plane() {
+        assert_eq!(parse(&["--faults", "script.json"]).unwrap().faults, Some("script.json".into()));
+        for words in [&["--faults"][..], &["--faults", "script.json", "--no-control-plane"]] {
+            assert!(parse(words).unwrap_err().to_string().contains("usage:"), "{words:?}");
+        }
     }
 
     #[test]

@@ -75,8 +75,24 @@ fn signed(params: &CertificateParams, authority: &CertifiedIssuer<'static, KeyPa
     Ok((params.signed_by(&key, authority)?.pem(), key.serialize_pem()))
 }
 
+/// A certificate for a server, with an authority made for it alone.
+pub(crate) struct Server {
+    pub(crate) ca_pem: String,
+    pub(crate) certificate_pem: String,
+    pub(crate) key_pem: String,
+}
+
+/// Makes one for these names.
+pub(crate) fn server(common_name: &str, names: &[&str]) -> Result<Server> {
+    let authority = authority()?;
+    let mut server = params(names.iter().map(|name| (*name).to_owned()).collect(), common_name, None)?;
+    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let (certificate_pem, key_pem) = signed(&server, &authority)?;
+    Ok(Server { ca_pem: authority.pem(), certificate_pem, key_pem })
+}
+
 /// 128 bits nobody can guess.
-fn random_token() -> Result<String> {
+pub(crate) fn random_token() -> Result<String> {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).map_err(|error| Error::Invalid(error.to_string()))?;
     Ok(hex::encode(bytes))

@@ -4,7 +4,7 @@
 //! It never runs a container, and never listens beyond 127.0.0.1.
 
 mod access;
-mod keys;
+pub(crate) mod keys;
 mod kube_api;
 mod parts;
 
