@@ -24,8 +24,13 @@ pub(crate) enum Applied {
     All,
     /// Some objects are left.
     Some,
-    /// Some objects are left, and the cluster asks to wait so many milliseconds.
-    Interrupted(u32),
+    /// Some objects are left, and the cluster is better left alone for a while.
+    Interrupted {
+        /// So long.
+        after_ms: u32,
+        /// What it said, and of which object.
+        why: String,
+    },
 }
 
 /// Objects that go in one call.
@@ -68,7 +73,7 @@ pub(crate) fn chunk<H: Host>(work: &mut Work<'_, H>) -> Result<Applied, Failure>
             let label = work.state.object(index).map_or_else(String::new, |object| object.label());
             let failure = cluster_failure(&label, &error);
             return if failure.retryable && work.state.applied > before {
-                Ok(Applied::Interrupted(failure.retry_after_ms.unwrap_or(PAUSE_MS).max(PAUSE_MS)))
+                Ok(Applied::Interrupted { after_ms: failure.retry_after_ms.unwrap_or(PAUSE_MS).max(PAUSE_MS), why: failure.message })
             } else {
                 Err(refused(work, index, failure))
             };

@@ -63,7 +63,7 @@ pub fn step<H: Host>(input: &StepInput, host: &mut H) -> Result<Outcome, Failure
         match apply::chunk(&mut work)? {
             Applied::All => {}
             Applied::Some => return work.go_on(),
-            Applied::Interrupted(after_ms) => return work.pause(after_ms),
+            Applied::Interrupted { after_ms, why } => return work.pause(after_ms, &why),
         }
     }
     if input.mode == Mode::Plan {

@@ -1,7 +1,7 @@
 //! Waiting until what was applied has settled, and no longer than there is hope.
 
 use sdk::contract::{Blame, Failure, Outcome, Progress, Running, STAGE_TIMEOUT, Selector, Wake, Watched, Yielded};
-use sdk::host::{ClusterError, Rollout, cluster_failure};
+use sdk::host::{ClusterError, Rollout, cluster_failure, throttled};
 use sdk::live;
 use serde_json::Value;
 
@@ -145,7 +145,7 @@ fn unseen(label: &str, error: ClusterError) -> Result<Seen, Failure> {
             let message = format!("{label} was deleted while the stage waited for it to settle");
             Err(Failure::new("object-vanished", Blame::Target, message))
         }
-        ClusterError::Throttled(after_ms) => Ok(Seen::Silent("it asks to slow down".to_owned(), after_ms)),
+        ClusterError::Throttled(after_ms) => Ok(Seen::Silent(throttled(after_ms), after_ms)),
         ClusterError::Unavailable(text) | ClusterError::Quota(text) => Ok(Seen::Silent(text, 0)),
         error @ (ClusterError::Denied(_) | ClusterError::Conflict(_) | ClusterError::Invalid(_) | ClusterError::TooLarge(_)) => {
             Err(cluster_failure(label, &error))

@@ -69,10 +69,10 @@ impl<'a, H: Host> Work<'a, H> {
         checkpoint::write(SCHEMA, &self.state)
     }
 
-    /// Commits what was applied and comes back later, because the cluster asked for it.
-    pub(crate) fn pause(&self, after_ms: u32) -> Result<Outcome, Failure> {
+    /// Commits what was applied and comes back later, because of what the cluster said.
+    pub(crate) fn pause(&self, after_ms: u32, why: &str) -> Result<Outcome, Failure> {
         let (done, all) = (self.state.applied, self.state.objects.len());
-        let message = format!("{done} of {all} objects applied; the cluster asks to wait");
+        let message = format!("{done} of {all} objects applied; {why}; goes on in {} s", after_ms.div_ceil(1_000));
         Ok(Outcome::Running(Running {
             poll_after_ms: after_ms,
             watch: Vec::new(),

@@ -106,11 +106,16 @@ pub fn cluster_failure(what: &str, error: &ClusterError) -> Failure {
         ClusterError::NotFound => of("not-found", Blame::User, "it does not exist"),
         ClusterError::Conflict(text) => of("field-conflict", Blame::User, text),
         ClusterError::Invalid(text) => of("invalid-manifest", Blame::User, text),
-        ClusterError::Throttled(after_ms) => of("throttled", Blame::Target, "the cluster asks to slow down").retryable(Some(*after_ms)),
+        ClusterError::Throttled(after_ms) => of("throttled", Blame::Target, &throttled(*after_ms)).retryable(Some(*after_ms)),
         ClusterError::Unavailable(text) => of("unavailable", Blame::Target, text).retryable(None),
         ClusterError::TooLarge(bytes) => of("too-large", Blame::User, &format!("{bytes} bytes are too many")),
         ClusterError::Quota(text) => of("quota", Blame::Plugin, text),
     }
+}
+
+/// What a cluster says that asks to wait so long.
+pub fn throttled(after_ms: u32) -> String {
+    format!("the API server answers 429 and asks to come again in {} s", after_ms.div_ceil(1_000))
 }
 
 /// The failure an artifact error becomes.

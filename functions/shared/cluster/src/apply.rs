@@ -1,11 +1,12 @@
 //! Server-side apply as the installation's one manager. What client-side apply made is adopted first, so that fields
 //! the manifest no longer has go away and nothing conflicts; any other manager's field is a conflict. Replicas that the
-//! scale sub-resource owns are left out. One read and one patch in the common case, one patch more for an adoption.
+//! scale sub-resource owns are left out, and a write that lost to another one at the same moment is made again. One read and one patch in the common case, one patch more for an adoption.
 
 use crate::link::{Ask, Link};
 use crate::{MANAGER, errors, managed_fields, objects, paths};
 use app::ports::{Applied, ApplyOptions, ClusterError};
 use serde_json::Value;
+use std::time::Instant;
 
 /// Most attempts at an adoption while somebody else keeps changing the object.
 const ATTEMPTS_MAX: usize = 5;
@@ -15,7 +16,18 @@ const JSON_PATCH: &str = "application/json-patch+json";
 
 pub(crate) async fn apply(link: &Link, manifest: &Value, options: ApplyOptions) -> Result<Applied, ClusterError> {
     let path = path_of(link, manifest).await?;
-    let before = before(link, &path, options.dry_run).await?;
+    for _ in 0..ATTEMPTS_MAX {
+        match once(link, &path, manifest, options).await {
+            // The same is sent again, to what the object is now.
+            Err(ClusterError::Conflict(text)) if errors::in_between(&text) => {}
+            other => return other,
+        }
+    }
+    Err(errors::kept_changing(ATTEMPTS_MAX))
+}
+
+async fn once(link: &Link, path: &str, manifest: &Value, options: ApplyOptions) -> Result<Applied, ClusterError> {
+    let before = before(link, path, options.dry_run).await?;
     let mut manifest = manifest.clone();
     let left_out = leave_out(&mut manifest, before.as_ref().map(|before| &before.live));
     let send = |force: bool| {
@@ -25,7 +37,7 @@ pub(crate) async fn apply(link: &Link, manifest: &Value, options: ApplyOptions) 
             ("fieldValidation", Some("Strict")),
             ("dryRun", options.dry_run.then_some("All")),
         ];
-        link.json(Ask::patch(paths::with_query(&path, &pairs), APPLY_PATCH, &manifest))
+        link.json(Ask::patch(paths::with_query(path, &pairs), APPLY_PATCH, &manifest))
     };
     let force = options.force_conflicts || before.as_ref().is_some_and(|before| before.force);
     let (status, live) = match send(force).await {
@@ -35,6 +47,9 @@ pub(crate) async fn apply(link: &Link, manifest: &Value, options: ApplyOptions) 
     };
     let created = status == 201;
     let changed = created || before.is_none_or(|before| differs(&before, &live, options.dry_run));
+    if !options.dry_run {
+        link.written.note(path, version_of(&live), Instant::now());
+    }
     Ok(Applied { live, created, changed, left_out })
 }
 
@@ -76,7 +91,7 @@ async fn before(link: &Link, path: &str, dry_run: bool) -> Result<Option<Before>
     let mut first_version = None;
     for _ in 0..ATTEMPTS_MAX {
         let live = match link.json(Ask::get(path.to_owned())).await {
-            Ok((_, live)) => live,
+            Ok((_, live)) => link.written.fresh(link.server(), path, version_of(&live), Instant::now()).map(|()| live)?,
             Err(ClusterError::NotFound(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -96,9 +111,7 @@ async fn before(link: &Link, path: &str, dry_run: bool) -> Result<Option<Before>
             Err(error) => return Err(error),
         }
     }
-    Err(ClusterError::Conflict(format!(
-        "the object kept changing while it was taken over from client-side apply ({ATTEMPTS_MAX} attempts)"
-    )))
+    Err(errors::kept_changing(ATTEMPTS_MAX))
 }
 
 fn version_of(live: &Value) -> &str {

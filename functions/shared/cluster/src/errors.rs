@@ -173,6 +173,21 @@ pub(crate) fn managers_in(conflict: &str) -> impl Iterator<Item = &str> {
     conflict.split(BELONGS).skip(1).filter_map(|rest| rest.split('"').next())
 }
 
+/// Somebody else wrote in between, which says nothing about what was to be written.
+pub(crate) fn in_between(conflict: &str) -> bool {
+    conflict.contains("the object has been modified")
+}
+
+/// It kept happening.
+pub(crate) fn kept_changing(attempts: usize) -> ClusterError {
+    unreachable("object-changing", format!("somebody else keeps changing the object ({attempts} attempts)"))
+}
+
+/// An answer that is older than what was written here before.
+pub(crate) fn stale(server: &str) -> ClusterError {
+    unreachable("stale-answer", format!("{server} answers with a state from before the last change made here"))
+}
+
 /// "spec.replicas: must be …; …", from the causes of a 422.
 fn causes_of(said: Option<&Value>) -> Option<String> {
     let found = details(said, None);

@@ -3,7 +3,7 @@
 //!
 //! Every connection is built from what the account holds and nothing else: no file, no environment, no command, no
 //! proxy. Every call is bounded in time and size, and nothing is retried behind the caller's back but a broken watch and
-//! an adoption that somebody else interfered with. Grants are checked before a call comes here.
+//! a write that somebody else interfered with. Grants are checked before a call comes here.
 
 mod apply;
 mod discovery;
@@ -17,6 +17,7 @@ mod paths;
 mod rollout;
 mod verify;
 mod watch;
+mod written;
 
 pub use link::Limits;
 

@@ -5,6 +5,7 @@
 use crate::discovery::KindCache;
 use crate::errors;
 use crate::kubeconfig::pem;
+use crate::written::Written;
 use app::ports::ClusterError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -95,6 +96,7 @@ pub(crate) struct Link {
     server: String,
     pub(crate) limits: Limits,
     pub(crate) kinds: KindCache,
+    pub(crate) written: Written,
 }
 
 impl Link {
@@ -201,6 +203,7 @@ impl Links {
             server: at.server.clone(),
             limits: self.limits,
             kinds: KindCache::default(),
+            written: Written::default(),
         });
         let mut kept = self.lock();
         if kept.len() >= LINKS_MAX

@@ -5,6 +5,7 @@ use crate::link::{Ask, Link};
 use crate::{MANAGER, paths};
 use app::ports::{ClusterError, ListQuery, LogQuery, ObjectKey, ObjectPage};
 use serde_json::Value;
+use std::time::Instant;
 
 /// Largest page.
 const PAGE_MAX: u32 = 500;
@@ -28,7 +29,11 @@ pub(crate) fn named(name: &str) -> String {
 
 pub(crate) async fn get(link: &Link, what: &ObjectKey) -> Result<Value, ClusterError> {
     let collection = collection_of(link, &what.api_version, &what.kind, what.namespace.as_deref()).await?;
-    Ok(link.json(Ask::get(paths::object(&collection, &what.name)?)).await?.1)
+    let path = paths::object(&collection, &what.name)?;
+    let (_, live) = link.json(Ask::get(path.clone())).await?;
+    let version = live.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default();
+    link.written.fresh(link.server(), &path, version, Instant::now())?;
+    Ok(live)
 }
 
 pub(crate) async fn list(link: &Link, query: &ListQuery) -> Result<ObjectPage, ClusterError> {

@@ -355,8 +355,59 @@ async fn an_apply_costs_two_requests_and_an_adoption_three() {
 
     let busy = routed(vec![("GET", ok(theirs)), ("PATCH", http("409 Conflict", "", ""))]).await;
     let error = KubeCluster::new().apply(&at(busy.server.clone(), None), &manifest, ApplyOptions::default()).await.unwrap_err();
-    assert!(matches!(&error, ClusterError::Conflict(text) if text.contains("kept changing")), "{error}");
+    assert!(matches!(&error, ClusterError::Unreachable { code: "object-changing", .. }), "{error}");
     assert_eq!(lines(&busy).len(), 10, "bounded");
+}
+
+#[tokio::test]
+async fn a_write_that_lost_to_another_is_made_again_and_a_conflict_of_fields_is_not() {
+    let modified = |status: &str| {
+        http(
+            status,
+            "",
+            r#"{"kind": "Status", "reason": "Conflict", "message": "Operation cannot be fulfilled on deployments.apps \"d\": the object has been modified; please apply your changes"}"#,
+        )
+    };
+    let manifest = serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"namespace": "n", "name": "d"}});
+    let (none, made) = (http("404 Not Found", "", ""), http("201 Created", "", r#"{"metadata": {"resourceVersion": "2"}}"#));
+    let server = scripted(vec![none.clone(), modified("409 Conflict"), none, made]).await;
+    let applied = KubeCluster::new().apply(&at(server.server.clone(), None), &manifest, ApplyOptions::default()).await.unwrap();
+    assert!(applied.created);
+    assert_eq!(server.asked.lock().unwrap().len(), 4);
+
+    let ours = http("200 OK", "", r#"{"metadata": {"resourceVersion": "1"}}"#);
+    let busy = routed(vec![("GET", ours.clone()), ("PATCH", modified("409 Conflict"))]).await;
+    let error = KubeCluster::new().apply(&at(busy.server.clone(), None), &manifest, ApplyOptions::default()).await.unwrap_err();
+    assert!(matches!(&error, ClusterError::Unreachable { code: "object-changing", .. }), "{error}");
+    assert_eq!(busy.asked.lock().unwrap().len(), 10, "bounded");
+
+    let cause = r#"{"kind": "Status", "reason": "Conflict", "message": "Apply failed with 1 conflict", "details": {"causes":
+        [{"reason": "FieldManagerConflict", "message": "conflict with \"ci\"", "field": ".spec.replicas"}]}}"#;
+    let owned = routed(vec![("GET", ours), ("PATCH", http("409 Conflict", "", cause))]).await;
+    let error = KubeCluster::new().apply(&at(owned.server.clone(), None), &manifest, ApplyOptions::default()).await.unwrap_err();
+    assert!(matches!(&error, ClusterError::Conflict(text) if text.contains(".spec.replicas")), "{error}");
+    assert_eq!(owned.asked.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_from_before_the_last_write_is_not_believed() {
+    let old = r#"{"metadata": {"resourceVersion": "3"}, "items": [{"metadata": {"name": "c", "resourceVersion": "3"}}]}"#;
+    let server = scripted(vec![
+        http("404 Not Found", "", ""),
+        http("201 Created", "", r#"{"metadata": {"resourceVersion": "7"}}"#),
+        http("200 OK", "", old),
+        http("200 OK", "", r#"{"metadata": {"resourceVersion": "3"}}"#),
+        http("200 OK", "", &old.replace('3', "8")),
+    ])
+    .await;
+    let (cluster, at) = (KubeCluster::new(), at(server.server.clone(), None));
+    let manifest = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "n", "name": "c"}});
+    let key = ObjectKey { api_version: "v1".into(), kind: "ConfigMap".into(), namespace: Some("n".into()), name: "c".into() };
+    let _ = cluster.apply(&at, &manifest, ApplyOptions::default()).await.unwrap();
+    let stale = |error: ClusterError| matches!(error, ClusterError::Unreachable { code: "stale-answer", .. });
+    assert!(stale(cluster.rollout_status(&at, &key).await.unwrap_err()));
+    assert!(stale(cluster.get(&at, &key).await.unwrap_err()));
+    assert!(cluster.rollout_status(&at, &key).await.unwrap().stable);
 }
 
 fn object_watch(version: Option<&str>) -> WatchSpec {

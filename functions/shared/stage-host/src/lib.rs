@@ -42,6 +42,7 @@ mod log;
 mod manifest;
 mod names;
 mod outcome;
+mod patience;
 mod plan;
 mod run;
 mod seats;

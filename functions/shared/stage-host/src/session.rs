@@ -5,6 +5,7 @@
 use crate::bindings::waybill::stage::{artifacts, executions, http, kubernetes};
 use crate::fault::Stop;
 use crate::gate::Gate;
+use crate::patience::Patient;
 use crate::trace::{Begun, Effect, Open, Trace};
 use crate::watches::{Seen, Watches};
 use app::ports::{StepCall, StepMode, TraceEntry};
@@ -87,7 +88,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(call: StepCall) -> Self {
+    pub(crate) fn new(mut call: StepCall) -> Self {
+        call.cluster = Arc::new(Patient::new(call.cluster, call.limits.step_ms_max));
         let trace = Trace::new(Arc::clone(&call.journal));
         Self { call, watches: Watches::default(), trace, calls: 0, refused: 0, bytes: 0, waiting_in: None }
     }

@@ -179,10 +179,11 @@ fn a_cluster_that_does_not_answer_is_asked_again() {
     let params = stage(&[config("b"), config("c")], &json!({}));
     let (input, outcome) = run(&mut host, &params);
     let paused = running(outcome.clone());
-    assert_eq!(paused.progress.message, "1 of 2 objects applied; the cluster asks to wait");
+    assert_eq!(paused.progress.message, "1 of 2 objects applied; ConfigMap c: connection refused; goes on in 1 s");
     let next = after(&input, &outcome.unwrap(), Wake::Poll);
     let failure = step(&next, &mut host).unwrap_err();
     assert_eq!((failure.code.as_str(), failure.retryable, failure.retry_after_ms), ("throttled", true, Some(7_000)));
+    assert_eq!(failure.message, "ConfigMap c: the API server answers 429 and asks to come again in 7 s");
     let mut again = next;
     again.wake = Wake::Retry(1);
     let results = succeeded(go_on(&mut host, again).1);

@@ -160,7 +160,9 @@ fn silence_of_the_cluster_is_borne() {
     assert_eq!(running(first.clone()).progress.message, "the cluster does not answer: connection refused");
     let input = after(&input, &first.unwrap(), Wake::Poll);
     let second = step(&input, &mut host);
-    assert_eq!(running(second.clone()).poll_after_ms, 9_000);
+    let waits = running(second.clone());
+    assert_eq!(waits.poll_after_ms, 9_000);
+    assert_eq!(waits.progress.message, "the cluster does not answer: the API server answers 429 and asks to come again in 9 s");
     let input = after(&input, &second.unwrap(), Wake::Poll);
     succeeded(step(&input, &mut host));
 }

@@ -7,18 +7,19 @@ mod rules;
 mod rules_tests;
 
 use crate::link::Link;
-use crate::objects;
+use crate::{objects, paths};
 use app::ports::{ClusterError, ListQuery, ObjectKey, ObjectPage, Rollout, RolloutReason, WatchKey, WatchSpec};
 use rules::Verdict;
 use serde_json::Value;
+use std::time::Instant;
 
 /// Most pods, ReplicaSets or revisions looked at.
 const PAGE: u32 = 500;
 
 pub(crate) async fn status(link: &Link, what: &ObjectKey) -> Result<Rollout, ClusterError> {
     // A list without a namespace would look into all of them.
-    objects::collection_of(link, &what.api_version, &what.kind, what.namespace.as_deref()).await?;
-    let (object, version) = read(link, what).await?;
+    let collection = objects::collection_of(link, &what.api_version, &what.kind, what.namespace.as_deref()).await?;
+    let (object, version) = read(link, what, &paths::object(&collection, &what.name)?).await?;
     let watch = WatchSpec { what: WatchKey::Object(what.clone()), resource_version: version };
     let verdict = rules::judge(&object, None);
     if verdict.stable {
@@ -45,7 +46,7 @@ fn rollout(verdict: Verdict, reasons: Vec<RolloutReason>, read: Vec<WatchSpec>) 
 
 /// Reads the object through a list of one. The list's resourceVersion is of now, so a watch from it works however long
 /// ago the object itself changed; the object's own may be too old to watch from.
-async fn read(link: &Link, what: &ObjectKey) -> Result<(Value, Option<String>), ClusterError> {
+async fn read(link: &Link, what: &ObjectKey, path: &str) -> Result<(Value, Option<String>), ClusterError> {
     let query = ListQuery {
         api_version: what.api_version.clone(),
         kind: what.kind.clone(),
@@ -55,7 +56,12 @@ async fn read(link: &Link, what: &ObjectKey) -> Result<(Value, Option<String>), 
         limit: 1,
         continue_token: None,
     };
-    match objects::list(link, &query).await {
+    let page = objects::list(link, &query).await;
+    if let Ok(page) = &page {
+        // Also where the object is not in it: it may only be that it was not there yet.
+        link.written.fresh(link.server(), path, &page.resource_version, Instant::now())?;
+    }
+    match page {
         Ok(page) => match page.items.into_iter().find(|item| item.pointer("/metadata/name").is_some_and(|name| *name == *what.name)) {
             Some(object) => Ok((object, Some(page.resource_version))),
             None => Err(ClusterError::NotFound(format!("{} {} does not exist", what.kind, what.name))),

@@ -34,7 +34,7 @@ pub use record::{Done, Record};
 pub use script::{Fault, Per, Rule, Script};
 pub use script_json::Problem;
 
-use crate::control_plane::CONTEXT;
+use crate::control_plane::{CONTEXT, KubeApi};
 use crate::{Error, Result};
 use answers::Earlier;
 use decide::Decider;
@@ -117,6 +117,14 @@ impl FaultProxy {
              certificate-authority-data: {ca}\nusers:\n- name: faults\n  user:\n    token: {token}\ncontexts:\n- name: {CONTEXT}\n  \
              context:\n    cluster: faults\n    user: faults\ncurrent-context: {CONTEXT}\n"
         )
+    }
+
+    /// The API through it, as whoever it comes to the API server as.
+    ///
+    /// # Errors
+    /// [`Error::Http`] when no client can be made.
+    pub fn api(&self) -> Result<KubeApi> {
+        KubeApi::new(&self.server(), &self.ca_pem, &self.token)
     }
 
     /// Obeys another script from now on. What was counted is forgotten, the record goes on.
