@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::ask::Verb;
 
@@ -47,7 +49,7 @@ pub struct Record {
     pub dry_run: bool,
     /// Length of its body.
     pub body_bytes: usize,
-    /// SHA-256 of its body, as hex.
+    /// SHA-256 of its body, as hex; of JSON whatever the order of its keys, which says nothing.
     pub body_digest: String,
     /// The uid that a delete insists on.
     pub uid: Option<String>,
@@ -69,6 +71,15 @@ impl Record {
     pub fn was_done(&self) -> bool {
         self.upstream_status.is_some_and(|status| (200..300).contains(&status))
     }
+}
+
+/// What two bodies share that say the same.
+pub(super) fn digest(body: &[u8]) -> String {
+    let ordered = serde_json::from_slice::<Value>(body).map(|mut value| {
+        value.sort_all_objects();
+        value.to_string()
+    });
+    hex::encode(Sha256::digest(ordered.as_deref().map_or(body, str::as_bytes)))
 }
 
 /// All of them, oldest first.
@@ -108,5 +119,18 @@ impl Records {
 
     pub(super) fn count(&self) -> u64 {
         self.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_keys_says_nothing() {
+        let digest = |text: &str| digest(text.as_bytes());
+        assert_eq!(digest(r#"{"a": 1, "b": {"c": [1, 2], "d": 3}}"#), digest(r#"{"b":{"d":3,"c":[1,2]},"a":1}"#));
+        assert_ne!(digest(r#"{"a": [1, 2]}"#), digest(r#"{"a": [2, 1]}"#));
+        assert_ne!(digest("no: json"), digest("no:  json"));
     }
 }

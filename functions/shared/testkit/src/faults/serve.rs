@@ -15,7 +15,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use sha2::{Digest as _, Sha256};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -24,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use super::answers::{self, Whole};
 use super::ask::{Ask, Verb};
 use super::line::{Line, Wire};
-use super::record::{Done, Record};
+use super::record::{self, Done, Record};
 use super::script::Fault;
 use super::watching::{self, Plan};
 use super::{Shared, upstream};
@@ -194,7 +193,7 @@ async fn answer(shared: Arc<Shared>, line: Arc<Line>, request: Request<Incoming>
     };
     let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let ask = Ask::of(&parts.method, &path, &query, content_type);
-    let body_digest = hex::encode(Sha256::digest(&body));
+    let body_digest = record::digest(&body);
     let granted = parts.headers.get(AUTHORIZATION).is_some_and(|value| value.as_bytes() == format!("Bearer {}", shared.token).as_bytes());
     let met = if granted { shared.decider().decide(&ask, &body_digest) } else { None };
     let record = Record {
