@@ -141,7 +141,7 @@ fn answered(code: Option<&str>, message: Option<&str>, status: u16, place: &Plac
         "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
             Fault::Fixed(format!("{place} is in another region: correct the region ({said})"))
         }
-        "ValidationException" if message.contains("key element") || message.contains("key schema") => {
+        "ValidationException" if ["key element", "key schema", "required keys"].iter().any(|said| message.contains(said)) => {
             Fault::Fixed(format!("{place} was not made for Waybill: its keys are others than `pk` and `sk` ({said})"))
         }
         _ if status >= 500 => Fault::Open(format!("{place} is in trouble (status {status}, {said})")),
@@ -185,6 +185,7 @@ mod tests {
             ("NoSuchBucket", "", "create it"),
             ("PermanentRedirect", "", "correct the region"),
             ("ValidationException", "The provided key element does not match the schema", "`pk` and `sk`"),
+            ("ValidationException", "One of the required keys was not given a value", "`pk` and `sk`"),
             ("SomethingNew", "what", "refuses: SomethingNew: what"),
         ];
         for (code, message, advice) in advised {
