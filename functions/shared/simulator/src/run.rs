@@ -23,8 +23,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 
-/// A run that is at rest may be looked at so often by ticks that find nothing to do; one that failed lately is left alone for a minute.
+/// A run that is at rest may be looked at so often by ticks that find nothing to do, and for so long: one that failed lately is left
+/// alone for a minute, and may fail again.
 const IDLE_TICKS_MAX: u32 = 100;
+const IDLE_MS_MAX: Millis = 20 * 60_000;
 /// A run takes no longer than this.
 const RUN_MS_MAX: Millis = 4_000 * 24 * 3_600_000;
 
@@ -64,7 +66,7 @@ pub fn run(scenario: &Arc<Scenario>, how: &How) -> Report {
     let faults = how.faults.as_ref().map_or_else(Faults::default, |list| Faults::listed(list.iter().copied()));
     let store = base::store(scenario);
     let world = World::new(State::new(scenario.clone(), store, faults, how.told));
-    let mut runner = Runner { world: world.clone(), tasks: BTreeMap::new(), ready: Arc::default(), next: 1, idle: 0 };
+    let mut runner = Runner { world: world.clone(), tasks: BTreeMap::new(), ready: Arc::default(), next: 1, idle: 0, idle_since: None };
     let done = catch_unwind(AssertUnwindSafe(|| runner.run()));
     if let Err(panic) = done {
         let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -131,6 +133,7 @@ struct Runner {
     next: u64,
     /// Ticks since everything came to rest.
     idle: u32,
+    idle_since: Option<Millis>,
 }
 
 impl Runner {
@@ -182,7 +185,8 @@ impl Runner {
         {
             if self.is_idle(&state) {
                 self.idle += 1;
-                if self.idle > IDLE_TICKS_MAX {
+                let since = *self.idle_since.get_or_insert(state.now);
+                if self.idle > IDLE_TICKS_MAX && state.now.saturating_sub(since) > IDLE_MS_MAX {
                     let due = state.store.first_due().map(|(_, key)| key.clone());
                     state.fail("due-left", format!("everything rests, and {due:?} stays due"));
                     return false;

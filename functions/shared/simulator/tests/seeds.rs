@@ -156,6 +156,21 @@ fn what_is_due_while_its_process_stands_still_is_done_when_it_goes_on() {
     }
 }
 
+/// What is left to be done fails again and again, for longer than everybody waited.
+#[test]
+fn what_is_due_while_the_table_does_not_answer_is_done_when_it_does() {
+    let mut stage = does(vec![], vec![reads_and_writes(Then::Stuck)]);
+    stage.timeout_ms = Some(60_000);
+    let mut scenario = scenario(vec![of(vec![stage])], vec![by_hand(0)], vec![]);
+    scenario.place = Place::Alone;
+    let scenario = Arc::new(scenario);
+    for first in 20..60 {
+        let faults: Vec<(u64, Fault)> = (first..first + 400).map(|call| (call, Fault::Fail)).collect();
+        let failure = examine(&scenario, Some(faults), false).failure;
+        assert_eq!(failure, None, "from call {first}");
+    }
+}
+
 /// A stage that would trap by itself was made to trap before another one beside it had ended: which it was cannot be told.
 #[test]
 fn a_trap_of_a_fault_is_told_from_no_other() {
