@@ -11,9 +11,10 @@ use crate::{bench, capacity, cluster, lint, plugins, setup, simulate, test, up};
 pub(crate) const USAGE: &str = "\
 usage: cargo dev COMMAND
 
-  up [--kubeconfig FILE --context NAME] [--exit] [...]
-                        build everything and carry the whole story out, then keep serving (--exit: stop after it);
-                        without --kubeconfig a control plane with simulated nodes is started
+  up [--cluster playground|real | --kubeconfig FILE --context NAME] [--exit] [...]
+                        build everything and carry the whole story out, then keep serving (--exit: stop after it), on a
+                        playground in the server's process, on a real control plane with simulated nodes, or on a cluster
+                        of one's own
   test [--json] [--only STEP]...
                         everything: lints, components, tests on a real control plane and a real registry
   simulate [--seeds N] [--from SEED] [--jobs N] | --seed SEED | --prove | --explain
@@ -165,14 +166,15 @@ fn parse_bench(parser: &mut lexopt::Parser) -> Result<Command> {
     Ok(Command::Bench(options))
 }
 
-/// Only the two words we act on are taken out; the story knows the rest.
+/// Only the words we act on are taken out; the story knows the rest.
 fn parse_up(arguments: impl Iterator<Item = OsString>) -> Result<Command> {
-    let (mut kubeconfig, mut context, mut rest) = (None, None, Vec::new());
+    let (mut kubeconfig, mut context, mut cluster, mut rest) = (None, None, None, Vec::new());
     let mut arguments = arguments;
     while let Some(argument) = arguments.next() {
         let slot = match argument.to_str() {
             Some("--kubeconfig") => &mut kubeconfig,
             Some("--context") => &mut context,
+            Some("--cluster") => &mut cluster,
             _ => {
                 rest.push(argument);
                 continue;
@@ -180,9 +182,12 @@ fn parse_up(arguments: impl Iterator<Item = OsString>) -> Result<Command> {
         };
         *slot = Some(arguments.next().ok_or_else(|| Error::new(format!("{} needs a value", argument.display())))?);
     }
-    let cluster = match (kubeconfig, context) {
-        (Some(kubeconfig), Some(context)) => Some((kubeconfig, context)),
-        (None, None) => None,
+    let cluster = match (kubeconfig, context, cluster.as_ref().map(|word| word.to_str())) {
+        (Some(kubeconfig), Some(context), None) => up::Cluster::Own { kubeconfig, context },
+        (None, None, None | Some(Some("playground"))) => up::Cluster::Playground,
+        (None, None, Some(Some("real"))) => up::Cluster::Real,
+        (None, None, Some(word)) => return Err(unknown("cluster", word.unwrap_or_default())),
+        (Some(_), Some(_), Some(_)) => return Err(Error::new("--kubeconfig is a cluster already: leave --cluster out")),
         _ => return Err(Error::new("--kubeconfig and --context go together: nobody should deploy to a cluster by default")),
     };
     Ok(Command::Up(up::Options { cluster, rest }))
@@ -208,8 +213,16 @@ mod tests {
     #[test]
     fn up_keeps_what_it_does_not_know() {
         let Command::Up(options) = words("up --exit --kubeconfig f --fast --context c").unwrap() else { panic!() };
-        assert_eq!(options.cluster, Some(("f".into(), "c".into())));
+        assert_eq!(options.cluster, up::Cluster::Own { kubeconfig: "f".into(), context: "c".into() });
         assert_eq!(options.rest, ["--exit", "--fast"]);
+        for (text, cluster) in [
+            ("up", up::Cluster::Playground),
+            ("up --cluster playground", up::Cluster::Playground),
+            ("up --cluster real", up::Cluster::Real),
+        ] {
+            let Command::Up(options) = words(text).unwrap() else { panic!() };
+            assert_eq!(options.cluster, cluster, "{text}");
+        }
     }
 
     #[test]
@@ -230,7 +243,19 @@ mod tests {
 
     #[test]
     fn wrong_words_are_refused() {
-        let wrong = ["dance", "cluster", "cluster dance", "setup --xml", "plugins now", "up --context c", "up --kubeconfig", "--json"];
+        let wrong = [
+            "dance",
+            "cluster",
+            "cluster dance",
+            "setup --xml",
+            "plugins now",
+            "up --context c",
+            "up --kubeconfig",
+            "--json",
+            "up --cluster",
+            "up --cluster toy",
+            "up --cluster real --kubeconfig f --context c",
+        ];
         let benches = ["bench dance", "bench --reference spinnaker", "bench --clients many"];
         for text in wrong.into_iter().chain(benches) {
             assert!(words(text).is_err(), "{text}");

@@ -9,18 +9,35 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::{places, plugins, process, setup};
 
+/// What the story deploys to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) enum Cluster {
+    /// The playground, in the server's process.
+    #[default]
+    Playground,
+    /// A real control plane with simulated nodes, started for it.
+    Real,
+    /// One of the caller's own.
+    Own {
+        /// Its file.
+        kubeconfig: OsString,
+        /// Which context of it.
+        context: OsString,
+    },
+}
+
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
-    /// A cluster of the caller's own: kubeconfig and context. Then none is started.
-    pub(crate) cluster: Option<(OsString, OsString)>,
+    /// Where to deploy to.
+    pub(crate) cluster: Cluster,
     /// Handed to `waybill demo` as they are, `--exit` among them.
     pub(crate) rest: Vec<OsString>,
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let progress = Progress::new();
-    setup::ensure_for_up(&progress, options.cluster.is_none())?;
+    setup::ensure_for_up(&progress, options.cluster == Cluster::Real)?;
     plugins::build(&progress)?;
     process::must(&progress, "build", &mut process::cargo(["build", "--quiet", "--bins"])?)?;
     let mut command = Command::new(places::programs()?.join("testbed"));
@@ -31,15 +48,17 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 
 fn words(options: &Options) -> Result<Vec<OsString>> {
     let mut words: Vec<OsString> = Vec::new();
-    let (kubeconfig, context) = match &options.cluster {
-        Some((kubeconfig, context)) => {
-            words.push("--no-control-plane".into());
-            (kubeconfig.clone(), context.clone())
-        }
-        None => ("{kubeconfig}".into(), "{context}".into()),
-    };
+    if options.cluster != Cluster::Real {
+        words.push("--no-control-plane".into());
+    }
     words.extend(["--".into(), places::programs()?.join("waybill").into(), "demo".into()]);
-    words.extend(["--kubeconfig".into(), kubeconfig, "--context".into(), context]);
+    match &options.cluster {
+        Cluster::Playground => words.push("--playground".into()),
+        Cluster::Real => words.extend(["--kubeconfig", "{kubeconfig}", "--context", "{context}"].map(OsString::from)),
+        Cluster::Own { kubeconfig, context } => {
+            words.extend(["--kubeconfig".into(), kubeconfig.clone(), "--context".into(), context.clone()]);
+        }
+    }
     words.extend(["--registry", "{registry}", "--registry-control", "{control}", "--components"].map(OsString::from));
     words.push(places::components()?.into());
     words.extend(options.rest.iter().cloned());
@@ -52,15 +71,23 @@ mod tests {
 
     #[test]
     fn a_cluster_of_ones_own_is_not_started() {
-        let own = Options { cluster: Some(("file".into(), "prod".into())), rest: vec!["--exit".into()] };
-        let words = words(&own).unwrap();
+        let cluster = Cluster::Own { kubeconfig: "file".into(), context: "prod".into() };
+        let words = words(&Options { cluster, rest: vec!["--exit".into()] }).unwrap();
         assert_eq!(words.first().unwrap(), "--no-control-plane");
         assert!(words.contains(&"prod".into()) && words.last().unwrap() == "--exit");
     }
 
     #[test]
-    fn else_testbed_fills_in_its_own() {
-        let words = words(&Options::default()).unwrap();
+    fn testbed_fills_in_its_own() {
+        let words = words(&Options { cluster: Cluster::Real, rest: Vec::new() }).unwrap();
         assert!(words.contains(&"{kubeconfig}".into()) && words.contains(&"{registry}".into()));
+        assert!(!words.contains(&"--no-control-plane".into()));
+    }
+
+    #[test]
+    fn the_playground_is_what_nobody_has_to_ask_for() {
+        let words = words(&Options::default()).unwrap();
+        assert_eq!(words.first().unwrap(), "--no-control-plane");
+        assert!(words.contains(&"--playground".into()) && words.contains(&"{registry}".into()));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::commands::{account, application, dead_letters, execution, expressions, install, order, pipeline, project, token};
 use crate::session::Group;
-use crate::{demo, offline, serve};
+use crate::{demo, offline, playground_command, serve};
 use clap::{Parser, Subcommand};
 
 /// Continuous delivery for Kubernetes: the server, and its client.
@@ -17,6 +17,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run the server: every function in this process, on a folder.
     Serve(serve::Options),
+    /// Run a playground: a Kubernetes API for demonstrations, in memory, with pods that only say that they run.
+    Playground(playground_command::Options),
     /// Make the table and the bucket of an installation on AWS ready: stage types, and the first administrator's token.
     Install(install::Options),
     /// What the queue of an installation on AWS laid aside because it failed again and again.
@@ -118,6 +120,19 @@ mod tests {
             assert!(!fits(words), "{words:?}");
         }
         assert!(!fits(&["start", "--application", "a", "--pipeline", "p", "--start-by", "soon"]));
+    }
+
+    #[test]
+    fn the_story_needs_a_cluster_or_the_playground() {
+        let fits = |words: &[&str]| {
+            let always = ["waybill", "demo", "--registry", "h:1", "--registry-control", "http://h"];
+            Arguments::try_parse_from(always.iter().chain(words)).is_ok()
+        };
+        assert!(fits(&["--playground"]) && fits(&["--kubeconfig", "f"]));
+        assert!(!fits(&[]) && !fits(&["--playground", "--kubeconfig", "f"]) && !fits(&["--playground", "--context", "c"]));
+        assert!(!fits(&["--playground", "--server", "http://h", "--token-file", "f"]), "the playground is the server's own");
+        assert!(Arguments::try_parse_from(["waybill", "serve", "--data", "d", "--playground", "--playground-application", "shop"]).is_ok());
+        assert!(Arguments::try_parse_from(["waybill", "serve", "--data", "d", "--playground-application", "shop"]).is_err());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod failure;
 mod files;
 mod offline;
 mod out;
+mod playground_command;
 mod serve;
 mod session;
 mod time;
@@ -34,6 +35,7 @@ pub fn main() -> ExitCode {
     boot::install_crypto();
     let done = match arguments.command {
         Command::Serve(options) => on(Builder::new_multi_thread(), serve::run(options)),
+        Command::Playground(options) => on(Builder::new_multi_thread(), playground_command::run(options)),
         Command::Install(options) => on(Builder::new_multi_thread(), commands::install::run(options)),
         Command::DeadLetters(options) => on(Builder::new_current_thread(), commands::dead_letters::run(options)),
         Command::Demo(options) => on(Builder::new_current_thread(), demo::run(*options)),
@@ -72,7 +74,7 @@ async fn client(command: Command) -> Result<(), Failure> {
         Command::Export(options) => offline::transfer::export(options).await,
         Command::Import(options) => offline::transfer::import(options).await,
         Command::Archive(options) => offline::archive::run(options).await,
-        Command::Serve(_) | Command::Install(_) | Command::DeadLetters(_) | Command::Demo(_) => {
+        Command::Serve(_) | Command::Playground(_) | Command::Install(_) | Command::DeadLetters(_) | Command::Demo(_) => {
             Err(Failure::Usage("this is no command of the client".to_owned()))
         }
     }

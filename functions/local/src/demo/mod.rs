@@ -43,9 +43,12 @@ pub(crate) struct Options {
     /// Folder with the stage components, for the server that is started.
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     components: Option<PathBuf>,
+    /// Deploy to a playground in the process of the server that is started: a cluster in memory, gone with it.
+    #[arg(long, conflicts_with_all = ["server", "kubeconfig", "context"])]
+    playground: bool,
     /// Kubeconfig of the cluster to deploy to.
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "playground")]
+    kubeconfig: Option<PathBuf>,
     /// Which context of it.
     #[arg(long)]
     context: Option<String>,
@@ -63,11 +66,14 @@ pub(crate) struct Options {
     exit: bool,
 }
 
-pub(crate) async fn run(options: Options) -> Result<(), Failure> {
+pub(crate) async fn run(mut options: Options) -> Result<(), Failure> {
     let mut own = match &options.server {
         Some(_) => None,
         None => Some(Own::start(&options).await?),
     };
+    if let Some(own) = own.as_ref().filter(|_| options.playground) {
+        options.kubeconfig = Some(own.playground());
+    }
     let (told, interrupted) = tokio::select! {
         told = tell(&options, own.as_ref()) => (told, false),
         _ = tokio::signal::ctrl_c() => {

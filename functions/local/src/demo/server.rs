@@ -73,6 +73,11 @@ impl Own {
         self.data.join("admin-token")
     }
 
+    /// The kubeconfig of its playground.
+    pub(crate) fn playground(&self) -> PathBuf {
+        self.data.join("playground.kubeconfig")
+    }
+
     pub(crate) fn log(&self) -> PathBuf {
         log(&self.data)
     }
@@ -121,6 +126,9 @@ fn spawn(options: &Options, data: &Path, listen: &str) -> Result<Child, Failure>
     let log = File::options().create(true).append(true).open(&path).map_err(Failure::file(&path))?;
     let mut command = Command::new(&program);
     command.arg("serve").arg("--data").arg(data).args(["--listen", listen, "--end-with-stdin"]);
+    if options.playground {
+        command.arg("--playground");
+    }
     if let Some(components) = &options.components {
         command.arg("--components").arg(components);
     }

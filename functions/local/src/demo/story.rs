@@ -104,8 +104,11 @@ impl<'a> Story<'a> {
     async fn cluster(&self, teller: &mut Teller) -> Result<(), Failure> {
         teller.step("The cluster is registered by its kubeconfig")?;
         let path = ["api", "accounts", "cloud", CLOUD_ACCOUNT];
+        let Some(kubeconfig) = &self.options.kubeconfig else {
+            return Err(Failure::Usage("no cluster is named".to_owned()));
+        };
         let mut body = json!({
-            "kubeconfig": files::text(&self.options.kubeconfig)?,
+            "kubeconfig": files::text(kubeconfig)?,
             "applications": [APPLICATION],
             "namespaces": [self.options.namespace],
         });

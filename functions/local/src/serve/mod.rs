@@ -8,7 +8,10 @@ mod held;
 mod http;
 mod limits;
 mod parts;
+mod playground;
 mod stop;
+
+pub(crate) use stop::Stop;
 
 use crate::failure::Failure;
 use crate::out;
@@ -19,7 +22,6 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use stop::Stop;
 
 /// How long requests under way may take once the server stops; held ones answer at once.
 const REQUESTS_GRACE: Duration = Duration::from_secs(5);
@@ -48,6 +50,12 @@ pub(crate) struct Options {
     /// JSON file with limits of executions that differ from the defaults, such as {"timeZone": "Asia/Shanghai"}.
     #[arg(long, value_name = "FILE")]
     limits: Option<PathBuf>,
+    /// Run a playground beside the server: a cluster in memory for demonstrations, with a cloud account `playground`.
+    #[arg(long)]
+    playground: bool,
+    /// Applications that may deploy to the playground, beside those that the account lets in already.
+    #[arg(long, value_name = "NAME", requires = "playground", default_value = "flaskapp")]
+    playground_application: Vec<String>,
     /// Log JSON lines. `RUST_LOG` says what is logged.
     #[arg(long)]
     log_json: bool,
@@ -91,7 +99,11 @@ async fn serve(options: &Options, parts: &Parts, hints: queue::in_process::Recei
     let router = parts.router(options.public_url.as_deref());
     let background = background::start(&orchestrator, hints, parts);
     let http = http::start(listener, router, parts.stopping.subscribe());
-    announce(options, address, token.as_deref())?;
+    let playground = match options.playground {
+        true => Some(playground::start(parts, &options.data, &options.playground_application).await?),
+        false => None,
+    };
+    announce(options, address, token.as_deref(), playground.as_ref().map(playground::Ours::kubeconfig))?;
     stop.wait().await;
     tracing::info!("stopping");
     // Held questions answer and connections end from here on.
@@ -110,14 +122,14 @@ async fn serve(options: &Options, parts: &Parts, hints: queue::in_process::Recei
 }
 
 /// Says where the server is, in one line that programs can read.
-fn announce(options: &Options, address: SocketAddr, token: Option<&Path>) -> Result<(), Failure> {
+fn announce(options: &Options, address: SocketAddr, token: Option<&Path>, playground: Option<&Path>) -> Result<(), Failure> {
     let url = format!("http://{address}");
     if let Some(token) = token {
         out::note(&format!("the administrator's token is in {}", token.display()));
     }
     if let Some(path) = &options.ready_file {
         let token = token.map(std::path::absolute).transpose().map_err(Failure::file(path))?;
-        let ready = json!({"url": url, "pid": std::process::id(), "adminToken": token});
+        let ready = json!({"url": url, "pid": std::process::id(), "adminToken": token, "playgroundKubeconfig": playground});
         let temporary = path.with_extension("new");
         std::fs::write(&temporary, format!("{ready}\n")).map_err(Failure::file(&temporary))?;
         std::fs::rename(&temporary, path).map_err(Failure::file(path))?;

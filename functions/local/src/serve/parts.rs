@@ -2,6 +2,7 @@
 
 use super::held::UntilStop;
 use crate::failure::Failure;
+use app::accounts::AccountPorts;
 use app::execution::step;
 use app::limits::Limits;
 use app::ports::{Archive, Changes, Clock, Cluster, Entropy, Queue, Registry, Sealer, Table};
@@ -75,6 +76,22 @@ impl Parts {
 
     fn table(&self) -> Arc<dyn Table> {
         self.store.clone()
+    }
+
+    /// What accounts are registered with.
+    pub(crate) fn accounts(&self) -> AccountPorts<'_> {
+        AccountPorts {
+            table: self.store.as_ref(),
+            clock: self.clock.as_ref(),
+            sealer: self.sealer.as_ref(),
+            queue: self.queue.as_ref(),
+            changes: self.changes.as_ref(),
+        }
+    }
+
+    /// Clusters.
+    pub(crate) fn cluster(&self) -> &dyn Cluster {
+        self.cluster.as_ref()
     }
 
     /// The orchestrator, which loads components from this folder.

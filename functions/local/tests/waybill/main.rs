@@ -9,6 +9,7 @@
 
 mod client;
 mod offline;
+mod playground;
 mod process;
 mod serving;
 mod stages;
