@@ -181,11 +181,22 @@ pub(super) fn without_empty(pairs: impl IntoIterator<Item = (&'static str, Value
     Value::Object(pairs.into_iter().filter(|(_, value)| !empty(value)).map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
-/// Sets a status; one that was not there and is empty stays away.
-pub(super) fn with_status(object: &Value, status: Value) -> Value {
-    let mut object = object.clone();
-    object["status"] = status;
-    object
+/// Whether the parts that controllers write to are objects, or not there.
+pub(super) fn is_sound(object: &Value) -> bool {
+    const PARTS: [&str; 10] = [
+        "/metadata",
+        "/metadata/labels",
+        "/metadata/annotations",
+        "/spec",
+        "/status",
+        "/spec/selector",
+        "/spec/selector/matchLabels",
+        "/spec/template",
+        "/spec/template/metadata",
+        "/spec/template/metadata/labels",
+    ];
+    let there = |part: &&str| object.pointer(part);
+    object.is_object() && PARTS.iter().filter_map(there).all(|part| part.is_object() || part.is_null())
 }
 
 /// Letters that follow from a text.

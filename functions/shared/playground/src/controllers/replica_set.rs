@@ -12,7 +12,7 @@ const BURST_MAX: usize = 500;
 
 /// Goes through all ReplicaSets once.
 pub(super) fn sync(world: &mut World<'_>) {
-    for set in world.list(REPLICA_SET, None) {
+    for set in world.workloads(REPLICA_SET) {
         one(world, &set);
     }
 }

@@ -66,8 +66,28 @@ impl<'a> World<'a> {
         self.due_ms = Some(self.due_ms.map_or(at_ms, |due| due.min(at_ms)));
     }
 
+    /// Objects of a kind; none whose parts are of types that a controller could not write to.
     pub(super) fn list(&self, kind: Kind, namespace: Option<&str>) -> Vec<Arc<Value>> {
-        self.objects.list(kind, namespace)
+        let mut list = self.objects.list(kind, namespace);
+        list.retain(|object| object::is_sound(object));
+        list
+    }
+
+    /// Workloads of a kind whose template says what their pods are.
+    pub(super) fn workloads(&self, kind: Kind) -> Vec<Arc<Value>> {
+        let mut list = self.work(kind);
+        let is_object = |object: &Value, part: &str| object.pointer(part).is_some_and(Value::is_object);
+        let parts = ["/spec/template/spec", "/spec/template/metadata/labels", "/spec/selector"];
+        list.retain(|workload| parts.iter().all(|part| is_object(workload, part)));
+        list
+    }
+
+    /// Objects of a kind in namespaces that are not going away.
+    pub(super) fn work(&self, kind: Kind) -> Vec<Arc<Value>> {
+        let ending: Vec<Arc<Value>> = self.list(NAMESPACE, None).into_iter().filter(|namespace| is_deleting(namespace)).collect();
+        let mut list = self.list(kind, None);
+        list.retain(|object| !ending.iter().any(|namespace| object::name_of(namespace) == namespace_of(object)));
+        list
     }
 
     pub(super) fn get(&self, kind: Kind, namespace: &str, name: &str) -> Option<Arc<Value>> {

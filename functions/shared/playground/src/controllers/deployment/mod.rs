@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// Goes through all Deployments once.
 pub(super) fn sync(world: &mut World<'_>) {
-    for deployment in world.list(DEPLOYMENT, None) {
+    for deployment in world.workloads(DEPLOYMENT) {
         one(world, &deployment);
     }
 }

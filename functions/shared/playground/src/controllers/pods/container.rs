@@ -171,7 +171,11 @@ impl Container {
                 ),
             );
         } else {
-            world.normal(&about, "Pulled", &format!("Container image \"{}\" already present on machine", self.image));
+            world.normal(
+                &about,
+                "Pulled",
+                &format!("Container image \"{}\" already present on machine and can be accessed by the pod", self.image),
+            );
         }
         if self.behaviour == Behaviour::BadConfig {
             world.warning(&about, "Failed", &format!("Error: {}", Self::config_error()));
@@ -208,8 +212,8 @@ impl Container {
 
     fn start(&mut self, world: &mut World<'_>, pod: &Value) {
         let about = self.about(pod);
-        world.normal(&about, "Created", &format!("Container created: {}", self.name));
-        world.normal(&about, "Started", &format!("Container started: {}", self.name));
+        world.normal(&about, "Created", "Container created");
+        world.normal(&about, "Started", "Container started");
         self.state = State::Running;
         self.started_ms = world.now_ms();
         self.ready = false;

@@ -17,6 +17,8 @@ pub(super) struct Life {
     pub(super) started_ms: u64,
     pub(super) address: u32,
     pub(super) containers: Vec<Container>,
+    /// The version of the pod that says all this.
+    pub(super) written: String,
     ends_ms: Option<u64>,
 }
 
@@ -25,7 +27,7 @@ impl Life {
         let at = now_ms + SANDBOX_MS;
         let initial = items(pod, "/spec/initContainers").map(|container| Container::new(container, true, at));
         let containers = initial.chain(items(pod, "/spec/containers").map(|container| Container::new(container, false, at))).collect();
-        Self { started_ms: now_ms, address, containers, ends_ms: None }
+        Self { started_ms: now_ms, address, containers, written: String::new(), ends_ms: None }
     }
 
     /// The init containers that are not done yet.
@@ -33,23 +35,20 @@ impl Life {
         self.containers.iter().filter(|container| container.initial && !container.lets_next_begin())
     }
 
-    /// Does all that is due, and says when more is.
-    pub(super) fn advance(&mut self, world: &mut World<'_>, pod: &Value, pulled: &mut BTreeSet<String>) {
+    /// Does all that is due, tells when more is, and says whether anything was.
+    pub(super) fn advance(&mut self, world: &mut World<'_>, pod: &Value, pulled: &mut BTreeSet<String>) -> bool {
         self.follow_spec(world, pod);
         let rules = Rules {
             restart: text(pod, "/spec/restartPolicy"),
             works: controller_of(pod).is_some_and(|owner| text(owner, "/kind") == "Job"),
         };
-        for _ in 0..STEPS_MAX {
-            if !self.once(world, pod, &rules, pulled) {
-                break;
-            }
-        }
+        let steps = (0..STEPS_MAX).take_while(|_| self.once(world, pod, &rules, pulled)).count();
         let now = world.now_ms();
         let first = self.begun().filter_map(|container| container.due_ms(now)).min();
         if let Some(at) = first {
             world.later(at);
         }
+        steps > 0
     }
 
     fn once(&mut self, world: &mut World<'_>, pod: &Value, rules: &Rules<'_>, pulled: &mut BTreeSet<String>) -> bool {

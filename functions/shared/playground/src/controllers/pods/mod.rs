@@ -52,9 +52,15 @@ impl Kubelet {
             self.lives.insert(uid_of(pod).to_owned(), Life::new(pod, world.now_ms(), self.addresses));
         }
         let Some(life) = self.lives.get_mut(uid_of(pod)) else { return };
-        life.advance(world, pod, &mut self.pulled);
+        let version = text(pod, "/metadata/resourceVersion");
+        let as_written = !version.is_empty() && life.written == version;
+        if !life.advance(world, pod, &mut self.pulled) && as_written {
+            return;
+        }
         let changed = status::with(world, pod, life);
-        let _ = world.update(pod, changed);
+        if let Some(stored) = world.update(pod, changed) {
+            life.written = text(&stored, "/metadata/resourceVersion").to_owned();
+        }
     }
 
     fn end(&mut self, world: &mut World<'_>, pod: &Arc<Value>) {

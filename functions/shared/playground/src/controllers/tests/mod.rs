@@ -1,7 +1,9 @@
 //! The controllers against objects in memory and a clock that is set.
 
 mod deployments;
+mod others;
 mod pods;
+mod workloads;
 
 use serde_json::{Value, json};
 

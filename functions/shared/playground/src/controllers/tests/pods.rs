@@ -35,8 +35,8 @@ fn an_ordinary_pod_is_ready_within_two_seconds() {
         "Scheduled: Successfully assigned n/p to playground",
         "Pulling: Pulling image \"nginx:1\"",
         "Pulled: Successfully pulled image \"nginx:1\" in ",
-        "Created: Container created: c",
-        "Started: Container started: c",
+        "Created: Container created",
+        "Started: Container started",
     ] {
         assert_eq!(cluster.said(event), 1, "{event}");
     }
