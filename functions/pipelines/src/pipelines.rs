@@ -5,7 +5,7 @@ use crate::applications::AppPath;
 use crate::document::PipelineDocument;
 use app::applications;
 use app::error::AppError;
-use app::pipelines::{self, HOOK_PREFIX, PipelineRow, SavePorts, StageRow, TriggerHook};
+use app::pipelines::{self, HOOK_PREFIX, PipelineRow, StageRow, TriggerHook, Written};
 use app::ports::Table;
 use app::stage_types;
 use axum::extract::State;
@@ -13,17 +13,19 @@ use axum::response::Response;
 use edge::problem::ProblemItem;
 use edge::wire::{MayMap, Page};
 use edge::{
-    Caller, Conditions, DeleteProblems, IfMatch, IfNoneMatch, Json, PageParams, Params, Problem, ReadProblems, Search, WriteProblems,
-    created,
+    Caller, Conditions, DeleteProblems, Exact, IfMatch, IfNoneMatch, Json, PageParams, Params, Problem, ReadProblems, Search,
+    WriteProblems, created,
 };
 use http::StatusCode;
 use model::Millis;
 use model::application::Application;
+use model::exact::Spellings;
 use model::id::AppName;
 use model::person::{Action, Principal};
 use model::pipeline::Revision;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 use utoipa::{IntoParams, ToSchema};
 
@@ -94,7 +96,7 @@ pub(crate) struct PipelineView {
     /// What was noticed; nothing of it refuses the document.
     warnings: Vec<ProblemItem>,
     #[schema(value_type = PipelineDocument)]
-    document: Value,
+    document: Box<RawValue>,
     may: MayMap,
 }
 
@@ -102,6 +104,11 @@ const ACTIONS: [Action; 2] = [Action::EditPipelines, Action::Execute];
 
 pub(crate) fn may_of(application: &Application, caller: &Principal) -> MayMap {
     MayMap::of(&ACTIONS, |action| application.may(caller, action))
+}
+
+/// A document with its numbers as they were written.
+fn exact(document: &Value, spellings: &Spellings) -> Result<Box<RawValue>, AppError> {
+    RawValue::from_string(spellings.write(document)).map_err(|error| AppError::Damaged(error.to_string()))
 }
 
 /// Shows a revision of a pipeline.
@@ -118,7 +125,7 @@ pub(crate) async fn view(table: &dyn Table, row: PipelineRow, revision: Revision
         created_ms: revision.created_ms,
         stages: seen.stages.into_iter().map(StageView::from).collect(),
         warnings: seen.warnings.into_iter().map(ProblemItem::from).collect(),
-        document: revision.document,
+        document: exact(&revision.document, &revision.spellings)?,
         may: may_of(&application, caller),
     })
 }
@@ -174,21 +181,15 @@ pub(crate) async fn save_pipeline(
     Caller(caller): Caller,
     Params(path): Params<PipelinePath>,
     conditions: Conditions,
-    Json(document): Json<Value>,
+    Exact(document, spellings): Exact<Value>,
 ) -> Result<Response, Problem> {
-    let edge = &ports.edge;
-    let save = SavePorts {
-        table: edge.table.as_ref(),
-        clock: edge.clock.as_ref(),
-        entropy: edge.entropy.as_ref(),
-        sealer: ports.sealer.as_ref(),
-        changes: edge.changes.as_ref(),
-    };
-    let saved = pipelines::save(&save, &caller, &path.app, &path.pipeline, document, &conditions.expect()).await?;
+    let save = ports.save();
+    let saved = pipelines::save(&save, &caller, &path.app, &path.pipeline, Written { document, spellings }, &conditions.expect()).await?;
     let (number, is_new) = (saved.row.revision, saved.created);
     let location = format!("/api/applications/{}/pipelines/{}", saved.row.application, saved.row.id);
     let author = saved.row.author.clone();
-    let revision = Revision { pipeline: saved.row.id.clone(), number, document: saved.document, author, created_ms: saved.row.updated_ms };
+    let (document, spellings) = (saved.document, saved.spellings);
+    let revision = Revision { pipeline: saved.row.id.clone(), number, document, spellings, author, created_ms: saved.row.updated_ms };
     let body = view(save.table, saved.row, revision, &caller).await?;
     Ok(if is_new { created(&location, number, body) } else { Conditions::default().answer(number, body) })
 }
@@ -235,7 +236,7 @@ pub(crate) struct TriggerView {
     hook_url: Option<String>,
 }
 
-fn trigger(hook: TriggerHook, public_url: Option<&str>) -> TriggerView {
+pub(crate) fn trigger(hook: TriggerHook, public_url: Option<&str>) -> TriggerView {
     let hook_path = hook.token.map(|token| format!("{HOOK_PREFIX}{token}"));
     TriggerView {
         repository: if hook.trigger.kind == "docker" { hook.trigger.repository_path() } else { String::new() },

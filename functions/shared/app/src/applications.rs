@@ -8,6 +8,7 @@ use crate::pipelines;
 use crate::ports::{Change, Changes, Clock, Condition, Key, Table, TransactError, Transaction, Write};
 use crate::projects;
 use crate::record::{self, Record, Shape, shape};
+use crate::secrets;
 use model::application::Application;
 use model::id::AppName;
 use model::person::{Action, Principal, may};
@@ -153,7 +154,7 @@ pub async fn replace(
     Ok((application, version + 1))
 }
 
-/// Removes an application; refused while it has pipelines or is bound to projects, naming them.
+/// Removes an application; refused while it has pipelines or secrets or is bound to projects, naming them.
 pub async fn delete(table: &dyn Table, changes: &dyn Changes, caller: &Principal, name: &AppName, expect: &Expect) -> Result<(), AppError> {
     let (application, version) = get_for(table, caller, name, Action::ManageApplications).await?;
     expect.check_if_given("application", Some(version))?;
@@ -169,7 +170,8 @@ pub async fn delete(table: &dyn Table, changes: &dyn Changes, caller: &Principal
 async fn refuse_in_use(table: &dyn Table, application: &Application) -> Result<(), AppError> {
     let pipelines: Vec<String> = pipelines::rows(table, &application.name).await?.into_iter().map(|row| row.name).collect();
     let projects = projects::bound_to(table, &application.name).await?;
-    if pipelines.is_empty() && projects.is_empty() {
+    let secrets = secrets::names(table, &application.name).await?;
+    if pipelines.is_empty() && projects.is_empty() && secrets.is_empty() {
         return Ok(());
     }
     let shown = |names: &[String]| {
@@ -184,10 +186,13 @@ async fn refuse_in_use(table: &dyn Table, application: &Application) -> Result<(
     if !projects.is_empty() {
         parts.push(format!("it is bound to the projects {}", shown(&projects)));
     }
+    if !secrets.is_empty() {
+        parts.push(format!("it has the secrets {}", shown(&secrets)));
+    }
     Err(AppError::Conflict {
         code: "application-in-use",
         message: format!("application {} cannot be removed: {}", application.name, parts.join("; ")),
-        data: json!({ "pipelines": pipelines, "projects": projects }),
+        data: json!({ "pipelines": pipelines, "projects": projects, "secrets": secrets }),
     })
 }
 

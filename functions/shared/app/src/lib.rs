@@ -21,6 +21,7 @@ pub mod ports;
 pub mod projects;
 pub mod pushes;
 pub mod record;
+pub mod secrets;
 pub mod shapes;
 pub mod stage_types;
 #[cfg(any(test, feature = "testing"))]

@@ -5,7 +5,7 @@ use crate::error::AppError;
 use crate::execution::{archive, plan, slots, step, stored};
 use crate::ports::Item;
 use crate::record::{self, Shape, placed};
-use crate::{accounts, applications, idempotency, identity, importing, pipelines, projects, pushes, stage_types};
+use crate::{accounts, applications, idempotency, identity, importing, pipelines, projects, pushes, secrets, stage_types};
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = Shape> {
@@ -20,6 +20,7 @@ pub fn all() -> impl Iterator<Item = Shape> {
         pipelines::hooks::SHAPES,
         projects::SHAPES,
         pushes::SHAPES,
+        secrets::SHAPES,
         stage_types::SHAPES,
         slots::SHAPES,
         stored::VIEWS,

@@ -240,16 +240,19 @@ impl Queue for KeptHints {
     }
 }
 
-/// A cluster that answers checks and watches as told and knows no objects. Its kubeconfig is a line `server=… token=…`.
+/// A cluster that answers checks and watches as told, keeps what is applied, and holds one object at most. Its kubeconfig is a line `server=… token=…`.
 pub struct ScriptedCluster {
     verified: Mutex<Result<Verified, ClusterError>>,
     watches: Mutex<VecDeque<Result<(), ClusterError>>>,
+    applied: Mutex<Vec<Value>>,
+    refusal: Mutex<Option<String>>,
+    object: Mutex<Option<Value>>,
 }
 
 impl Default for ScriptedCluster {
     fn default() -> Self {
         let verified = Mutex::new(Ok(Verified { version: "v1.36.3".to_owned(), checks: Vec::new() }));
-        Self { verified, watches: Mutex::default() }
+        Self { verified, watches: Mutex::default(), applied: Mutex::default(), refusal: Mutex::default(), object: Mutex::default() }
     }
 }
 
@@ -257,6 +260,21 @@ impl ScriptedCluster {
     /// What the next checks find.
     pub fn will(&self, answer: Result<Verified, ClusterError>) {
         *lock(&self.verified) = answer;
+    }
+
+    /// What was applied, as it arrived.
+    pub fn applied(&self) -> Vec<Value> {
+        lock(&self.applied).clone()
+    }
+
+    /// Refuses what is applied from now on, in these words.
+    pub fn refuses(&self, words: &str) {
+        *lock(&self.refusal) = Some(words.to_owned());
+    }
+
+    /// The object that is found from now on, whatever is asked for.
+    pub fn holds(&self, object: Value) {
+        *lock(&self.object) = Some(object);
     }
 
     /// What the next watch comes to, after those that were told before; one that was told nothing waits for ever.
@@ -316,15 +334,19 @@ impl Cluster for ScriptedCluster {
     }
 
     async fn get(&self, _at: &ClusterConnection, what: &ObjectKey) -> Result<Value, ClusterError> {
-        Err(ClusterError::NotFound(what.name.clone()))
+        lock(&self.object).clone().ok_or_else(|| ClusterError::NotFound(what.name.clone()))
     }
 
     async fn list(&self, _at: &ClusterConnection, query: &ListQuery) -> Result<ObjectPage, ClusterError> {
         Err(ClusterError::NotFound(query.kind.clone()))
     }
 
-    async fn apply(&self, _at: &ClusterConnection, _manifest: &Value, _options: ApplyOptions) -> Result<Applied, ClusterError> {
-        Err(ClusterError::NotFound("no object".to_owned()))
+    async fn apply(&self, _at: &ClusterConnection, manifest: &Value, _options: ApplyOptions) -> Result<Applied, ClusterError> {
+        if let Some(words) = lock(&self.refusal).clone() {
+            return Err(ClusterError::Invalid(words));
+        }
+        lock(&self.applied).push(manifest.clone());
+        Ok(Applied { live: manifest.clone(), created: true, changed: true, left_out: Vec::new() })
     }
 
     async fn create(&self, _at: &ClusterConnection, _manifest: &Value, _dry_run: bool) -> Result<Value, ClusterError> {

@@ -6,6 +6,7 @@ use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::LengthLimitError;
+use model::exact::Spellings;
 use model::problem::token;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -34,12 +35,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            let detail = "the body is JSON: say so with `Content-Type: application/json`";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", detail));
-        }
-        let bytes = read(request).await?;
-        parse(&bytes).map(Self)
+        parse(&body(request, BODY_BYTES_MAX).await?).map(Self)
     }
 }
 
@@ -49,17 +45,40 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-async fn read(request: Request) -> Result<bytes::Bytes, Problem> {
+/// A JSON body, and how its numbers are written.
+#[derive(Debug, Clone)]
+pub struct Exact<T, const BYTES_MAX: usize = BODY_BYTES_MAX>(pub T, pub Spellings);
+
+impl<T: DeserializeOwned, S: Send + Sync, const BYTES_MAX: usize> FromRequest<S> for Exact<T, BYTES_MAX> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        let bytes = body(request, BYTES_MAX).await?;
+        let value = parse(&bytes)?;
+        // What was read as JSON is text.
+        Ok(Self(value, Spellings::read(std::str::from_utf8(&bytes).unwrap_or_default())))
+    }
+}
+
+async fn body(request: Request, bytes_max: usize) -> Result<bytes::Bytes, Problem> {
+    if !is_json(request.headers()) {
+        let detail = "the body is JSON: say so with `Content-Type: application/json`";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", detail));
+    }
+    read(request, bytes_max).await
+}
+
+async fn read(request: Request, bytes_max: usize) -> Result<bytes::Bytes, Problem> {
     let too_large = || {
-        let detail = format!("a body has at most {BODY_BYTES_MAX} bytes");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail).with(json!({ "bytesMax": BODY_BYTES_MAX }))
+        let detail = format!("a body has at most {bytes_max} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail).with(json!({ "bytesMax": bytes_max }))
     };
     let said = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if said.is_some_and(|bytes| bytes > BODY_BYTES_MAX as u64) {
+    if said.is_some_and(|bytes| bytes > bytes_max as u64) {
         return Err(too_large());
     }
     let body: Body = request.into_body();
-    axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
+    axum::body::to_bytes(body, bytes_max).await.map_err(|error| {
         if error.source().is_some_and(|source| source.is::<LengthLimitError>()) {
             return too_large();
         }
@@ -141,6 +160,16 @@ mod tests {
     async fn good_bodies_are_read() {
         assert!(ask("application/json; charset=utf-8", "{}").await.is_ok());
         assert!(ask("application/merge-patch+json", r#"{"_list":[{"a/b":1}]}"#).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn numbers_keep_their_spelling() {
+        let request =
+            |body: &'static str| Request::builder().header(header::CONTENT_TYPE, "application/json").body(Body::from(body)).unwrap();
+        let Exact(value, spellings) = Exact::<serde_json::Value>::from_request(request(r#"{"a": 1.50}"#), &()).await.unwrap();
+        assert_eq!((value, spellings.iter().next()), (json!({"a": 1.5}), Some(("/a", "1.50"))));
+        let refused = Exact::<serde_json::Value, 4>::from_request(request(r#"{"a": 1}"#), &()).await.unwrap_err();
+        assert_eq!(refused.status, 413);
     }
 
     #[tokio::test]

@@ -22,7 +22,7 @@ pub use assemble::{About, Edge, assemble};
 pub use caller::Caller;
 pub use conditions::{Conditions, IfMatch, IfNoneMatch, created};
 pub use idempotency::{IdempotencyKey, IdempotencyParam};
-pub use json::{BODY_BYTES_MAX, Json};
+pub use json::{BODY_BYTES_MAX, Exact, Json};
 pub use params::{PageParams, Params, Search, page_request};
 pub use problem::Problem;
 pub use responses::{CreateProblems, DeleteProblems, ListProblems, ReadProblems, WriteProblems};

@@ -13,7 +13,6 @@ use crate::stage_types::is_built_in;
 use crate::text;
 use crate::wrapper::{self, Contents, Found, Wrapper};
 use crate::{differences, yaml};
-use icu_normalizer::ComposingNormalizerBorrowed;
 use model::exact::Spellings;
 use model::id::AppName;
 use model::pipeline::Pipeline;
@@ -387,11 +386,9 @@ fn kept(document: &Value) -> Vec<String> {
 
 /// Two pipelines of one application cannot have one name, however it is written.
 fn same_names(checked: &mut [Checked]) {
-    let composed = ComposingNormalizerBorrowed::new_nfc();
     let mut seen = BTreeSet::new();
     for Checked { report, document, .. } in checked {
-        let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default().trim().to_lowercase();
-        let text = |key: &str| composed.normalize(&text(key)).into_owned();
+        let text = |key: &str| text::name_key(document.get(key).and_then(Value::as_str).unwrap_or_default());
         let name = text("name");
         if !name.is_empty() && document.get("stages").is_some() && !seen.insert((text("application"), name)) {
             let flaw = Flaw::at(

@@ -2,6 +2,13 @@
 
 use crate::flaw::{Flaw, Place};
 use crate::limits::FILE_BYTES_MAX;
+use icu_normalizer::ComposingNormalizerBorrowed;
+
+/// What names of pipelines are compared by: without blanks around them, without case, in one form of their characters.
+#[must_use]
+pub fn name_key(name: &str) -> String {
+    ComposingNormalizerBorrowed::new_nfc().normalize(&name.trim().to_lowercase()).into_owned()
+}
 
 /// The text of a file, without a mark of its encoding.
 pub fn text(bytes: &[u8]) -> Result<&str, Box<Flaw>> {

@@ -30,6 +30,12 @@ impl Spellings {
         self.0.iter().map(|(pointer, literal)| (pointer.as_str(), literal.as_str()))
     }
 
+    /// Those of a text that is JSON. Of a text that is not, whatever can be told.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        Scan { text, at: 0, pointer: String::new(), found: Self::default() }.document()
+    }
+
     /// Those of the value at a pointer, as that value's own.
     #[must_use]
     pub fn below(&self, pointer: &str) -> Self {
@@ -62,6 +68,92 @@ impl Spellings {
         let mut writer = Writer { spellings: self, out: String::new(), pointer: String::new() };
         writer.value(value, indent);
         writer.out
+    }
+}
+
+/// Goes through a text that is known to be JSON, for the numbers alone. It never recurses, so depth does it no harm.
+struct Scan<'t> {
+    text: &'t str,
+    at: usize,
+    pointer: String,
+    found: Spellings,
+}
+
+/// Where within a list or an object the scan is.
+enum Within {
+    List(usize),
+    Object,
+}
+
+impl<'t> Scan<'t> {
+    fn document(mut self) -> Spellings {
+        // How long the pointer is outside of each list or object that is open.
+        let mut open: Vec<(Within, usize)> = Vec::new();
+        while let Some(byte) = self.text.as_bytes().get(self.at).copied() {
+            match byte {
+                b'{' => open.push((Within::Object, self.pointer.len())),
+                b'[' => {
+                    open.push((Within::List(0), self.pointer.len()));
+                    self.pointer.push_str("/0");
+                }
+                b'}' | b']' => {
+                    if let Some((_, outside)) = open.pop() {
+                        self.pointer.truncate(outside);
+                    }
+                }
+                b',' => match open.last_mut() {
+                    Some((Within::List(index), outside)) => {
+                        *index += 1;
+                        let step = format!("/{index}");
+                        self.pointer.truncate(*outside);
+                        self.pointer.push_str(&step);
+                    }
+                    Some((Within::Object, outside)) => self.pointer.truncate(*outside),
+                    None => {}
+                },
+                b'"' => {
+                    let literal = self.string();
+                    if matches!(open.last(), Some((Within::Object, outside)) if self.pointer.len() == *outside) {
+                        let key: String = serde_json::from_str(literal).unwrap_or_default();
+                        self.pointer.push('/');
+                        self.pointer.push_str(&token(&key));
+                    }
+                    continue;
+                }
+                b'-' | b'0'..=b'9' => {
+                    self.number();
+                    continue;
+                }
+                _ => {}
+            }
+            self.at += 1;
+        }
+        self.found
+    }
+
+    fn string(&mut self) -> &'t str {
+        let start = self.at;
+        self.at += 1;
+        while let Some(byte) = self.text.as_bytes().get(self.at) {
+            self.at += if *byte == b'\\' { 2 } else { 1 };
+            if *byte == b'"' {
+                break;
+            }
+        }
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    fn number(&mut self) {
+        let start = self.at;
+        while let Some(b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9') = self.text.as_bytes().get(self.at) {
+            self.at += 1;
+        }
+        let literal = self.text.get(start..self.at).unwrap_or_default();
+        // Most numbers are plain; those that are not are read once, to see.
+        let plain = literal.len() < 16 && literal.bytes().all(|b| b.is_ascii_digit());
+        if !plain && serde_json::from_str::<Value>(literal).is_ok_and(|value| value.to_string() != literal) {
+            self.found.remember(self.pointer.clone(), literal);
+        }
     }
 }
 
@@ -159,6 +251,22 @@ mod tests {
         assert_eq!(serde_json::from_str::<Value>(&spellings.write_pretty(&value)).unwrap(), value);
         assert!(spellings.write_pretty(&value).contains("\n  \"a/b\": 1.00,"));
         assert_eq!(spellings.below("/list").iter().collect::<Vec<_>>(), [("/0", "1e2")]);
+    }
+
+    #[test]
+    fn they_are_read_from_a_text() {
+        let text = r#"{"a/b": 1.00, "s\"{[": [[1e2], {"x": -0.0}, "2.00", 7], "t": "\\", "big": 123456789012345678901234567890, "n": null, "c": 3.10}"#;
+        let spellings = Spellings::read(text);
+        let wanted = [("/a~1b", "1.00"), ("/big", "123456789012345678901234567890"), ("/c", "3.10"), ("/s\"{[/0/0", "1e2")];
+        assert_eq!(spellings.iter().collect::<Vec<_>>(), wanted);
+        let value: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(Spellings::read(&spellings.write(&value)), spellings);
+        assert_eq!(Spellings::read("[1.0,1.50]").iter().collect::<Vec<_>>(), [("/1", "1.50")]);
+        assert_eq!(Spellings::read("1.50").iter().collect::<Vec<_>>(), [("", "1.50")]);
+        for broken in ["", "\"", "\"\\", "{\"a", "]]}},", "[1.50", "{\"a\":\"b\",1.50"] {
+            let _ = Spellings::read(broken);
+        }
+        let _ = Spellings::read(&"[".repeat(100_000));
     }
 
     #[test]

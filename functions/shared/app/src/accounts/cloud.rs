@@ -190,6 +190,12 @@ pub async fn open_for(table: &dyn Table, sealer: &dyn Sealer, application: &AppN
     Ok(found)
 }
 
+/// Whether an account may be used by an application; none when there is no such account.
+pub(crate) async fn serves(table: &dyn Table, name: &AccountName, application: &AppName) -> Result<Option<bool>, AppError> {
+    let found = record::load::<CloudAccount>(table, &cloud_key(name)).await?;
+    Ok(found.map(|(account, _)| account.applications.contains(&application.key())))
+}
+
 pub(super) async fn load(table: &dyn Table, name: &AccountName) -> Result<(CloudAccount, u64), AppError> {
     record::load(table, &cloud_key(name)).await?.ok_or_else(|| AppError::NotFound { what: WHAT, id: name.to_string() })
 }

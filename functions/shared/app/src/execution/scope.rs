@@ -349,7 +349,7 @@ impl Host for Asked {
             "pipelineIdInApplication" => text(1).eq_ignore_ascii_case(application.as_str()),
             _ => return Err(Refusal::Off),
         };
-        let found = pipelines.get(&text(0).trim().to_lowercase()).filter(|_| named);
+        let found = pipelines.get(&import::text::name_key(text(0))).filter(|_| named);
         let shown: String = text(0).chars().take(SHOWN_CHARS_MAX).collect();
         let missing =
             || Refusal::Failed(format!("{application} has no pipeline `{shown}`, and those of other applications are not seen here"));

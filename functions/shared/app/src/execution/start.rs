@@ -18,6 +18,7 @@ use crate::ports::{
     Blobs, Change, Changes, Clock, Condition, Entropy, Hint, Item, Moment, Query, Queue, Table, TransactError, Transaction, Write,
 };
 use crate::record::{self, KNOWS, READER, item};
+use crate::secrets::references;
 use engine::Execution;
 use futures::future::join;
 use model::Millis;
@@ -152,6 +153,7 @@ pub(super) async fn prepare(ports: Ports<'_>, request: &Request, ground: &Ground
         return Err(AppError::refused(ReasonCode::PipelineDisabled.as_str(), "the pipeline is disabled and cannot be started"));
     }
     let stages = pin(pipeline, &ground.types)?;
+    references::check(ports.table, &ground.application.name, &ground.references).await?;
     let parameters = parameters(pipeline, request)?;
     let prior = prior(ports, &request.pipeline, pipeline).await?;
     let now = ports.clock.now_ms();

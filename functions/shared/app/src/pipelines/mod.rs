@@ -2,14 +2,17 @@
 //!
 //! A document may be larger than an item, so a revision is a head and parts, written in the transaction that saves it.
 
+mod bring;
 mod document;
 pub(crate) mod hooks;
 mod inspect;
+mod lock;
 mod save;
 
+pub use bring::{Batch, Brought, BroughtPipeline, BroughtSecrets, PIPELINES_A_BATCH_MAX, SECRETS_A_BATCH_MAX, Was, bring};
 pub use hooks::{HOOK_PREFIX, HookRow, TriggerHook, trigger_by_hook, triggers};
 pub use inspect::{Inspection, StageRow, inspect};
-pub use save::{DOCKER_TRIGGERS_MAX, SavePorts, Saved, delete, save};
+pub use save::{DOCKER_TRIGGERS_MAX, SavePorts, Saved, Written, delete, save};
 
 use crate::applications;
 use crate::error::AppError;
@@ -18,6 +21,7 @@ use crate::ports::{Key, Query, Table};
 use crate::record::{self, Record, Shape, shape};
 use futures::future::{join, try_join};
 use model::Millis;
+use model::exact::Spellings;
 use model::id::{AppName, PipelineId};
 use model::person::{Action, Principal};
 use model::pipeline::Revision;
@@ -125,7 +129,7 @@ fn row_key(application: &AppName, id: &str) -> Key {
 }
 
 fn name_key(application: &AppName, name: &str) -> Key {
-    Key::new(partition(application), format!("NAME#{}", name.trim().to_lowercase()))
+    Key::new(partition(application), format!("NAME#{}", import::text::name_key(name)))
 }
 
 fn pipe(id: &PipelineId) -> String {
@@ -246,9 +250,11 @@ fn made(id: &PipelineId, head: RevisionHead, text: &[u8], parts: u32) -> Result<
     if parts != head.parts {
         return Err(AppError::Damaged(format!("pipeline {id} revision {number} has {parts} of {} parts", head.parts)));
     }
-    let document: Value =
-        serde_json::from_slice(text).map_err(|error| AppError::Damaged(format!("pipeline {id} revision {number}: {error}")))?;
-    Ok(Revision { pipeline: id.clone(), number, document, author: head.author, created_ms: head.created_ms })
+    let damaged = |error: &dyn std::fmt::Display| AppError::Damaged(format!("pipeline {id} revision {number}: {error}"));
+    let text = std::str::from_utf8(text).map_err(|error| damaged(&error))?;
+    let document: Value = serde_json::from_str(text).map_err(|error| damaged(&error))?;
+    let spellings = Spellings::read(text);
+    Ok(Revision { pipeline: id.clone(), number, document, spellings, author: head.author, created_ms: head.created_ms })
 }
 
 /// The newest revision, without knowing its number; none when there is none, or when it was saved in between.
@@ -299,10 +305,15 @@ pub(crate) async fn of(table: &dyn Table, application: &AppName, id: &PipelineId
     Ok((row, revision))
 }
 
+/// The application that a pipeline is in; none when there is no such pipeline.
+async fn home(table: &dyn Table, id: &PipelineId) -> Result<Option<AppName>, AppError> {
+    Ok(record::load::<HomeRow>(table, &home_key(id)).await?.map(|(home, _)| home.application))
+}
+
 /// Reads a pipeline by its id alone, for use cases; none when it is gone. Asks nobody's rights.
 pub async fn by_id(table: &dyn Table, id: &PipelineId) -> Result<Option<(PipelineRow, Revision)>, AppError> {
-    let Some((home, _)) = record::load::<HomeRow>(table, &home_key(id)).await? else { return Ok(None) };
-    of(table, &home.application, id).await.map(Some)
+    let Some(application) = home(table, id).await? else { return Ok(None) };
+    of(table, &application, id).await.map(Some)
 }
 
 /// What a name or an id of an application that the caller may see stands for.

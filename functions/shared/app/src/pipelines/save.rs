@@ -1,8 +1,8 @@
 //! Saving and removing pipelines. Every save is a revision of its own, in one transaction with the row, the name and the hooks.
 
 use super::{
-    HomeRow, NameRow, PipelineRow, RevisionHead, Sought, Whole, document, head_key, home_key, hooks, inspect, name_key, part_key, row_key,
-    seek, sought_row, unknown, whole,
+    HomeRow, NameRow, PipelineRow, RevisionHead, Sought, Whole, document, head_key, home_key, hooks, inspect, lock, name_key, part_key,
+    row_key, seek, unknown, whole,
 };
 use crate::applications;
 use crate::error::AppError;
@@ -13,6 +13,8 @@ use crate::ports::{Change, Changes, Clock, Condition, Entropy, Item, Sealer, Tab
 use crate::record;
 use crate::stage_types;
 use futures::future::{join, join3, try_join, try_join3};
+use model::Millis;
+use model::exact::Spellings;
 use model::id::{AppName, PipelineId};
 use model::person::{Action, Principal};
 use model::pipeline::{Concurrency, DOCUMENT_BYTES_MAX, Pipeline};
@@ -38,6 +40,27 @@ pub struct SavePorts<'a> {
     pub changes: &'a dyn Changes,
 }
 
+/// A document as somebody wrote it. Its `Debug` leaves it out: it may hold secrets.
+#[derive(Clone)]
+pub struct Written {
+    /// The document.
+    pub document: Value,
+    /// How its numbers are written.
+    pub spellings: Spellings,
+}
+
+impl From<Value> for Written {
+    fn from(document: Value) -> Self {
+        Self { document, spellings: Spellings::default() }
+    }
+}
+
+impl std::fmt::Debug for Written {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Written").finish_non_exhaustive()
+    }
+}
+
 /// What was saved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Saved {
@@ -45,6 +68,8 @@ pub struct Saved {
     pub row: PipelineRow,
     /// The document with what the server put in.
     pub document: Value,
+    /// How its numbers are written.
+    pub spellings: Spellings,
     /// What was noticed.
     pub warnings: Vec<Problem>,
     /// It did not exist before.
@@ -57,9 +82,10 @@ pub async fn save(
     caller: &Principal,
     application: &AppName,
     name_or_id: &str,
-    document: Value,
+    written: impl std::convert::Into<Written> + Send,
     expect: &Expect,
 ) -> Result<Saved, AppError> {
+    let Written { document, spellings } = written.into();
     // Side by side, round by round; what is told of the pipeline is told to who may edit it.
     let owner = applications::get_for(ports.table, caller, application, Action::EditPipelines);
     let (owner, sought, installed) = join3(owner, seek(ports.table, application, name_or_id), stage_types::names(ports.table)).await;
@@ -68,40 +94,101 @@ pub async fn save(
         Some(sought) => Before::read(ports.table, application, sought).await?,
         None => Before::default(),
     };
-    let old = &before.pipeline;
-    expect.check("pipeline", old.as_ref().map(|(row, _, _)| row.revision))?;
+    expect.check("pipeline", before.row().map(|row| row.revision))?;
     let now = ports.clock.now_ms();
-    let id = match old {
-        Some((row, _, _)) => row.id.clone(),
-        None => PipelineId::parse(ports.entropy.ulid(now)).map_err(|error| AppError::Damaged(error.to_string()))?,
-    };
-    let new_name = old.is_none().then_some(name_or_id);
-    let place = document::Place { application: &owner.name, id: &id, new_name, old: old.as_ref().map(|(_, _, newest)| &newest.document) };
-    let prepared = document::prepare(document, &place, &mut || ports.entropy.ulid(now)).map_err(AppError::Invalid)?;
-    let text = check_size(&prepared)?;
-    let mut warnings = prepared.warnings;
-    warnings.extend(inspect::unsupported(&prepared.pipeline, &installed));
-    let row = row(&prepared.pipeline, &prepared.document, id, old.as_ref().map_or(1, |(row, _, _)| row.revision + 1), caller, now);
-    let mut writes = own_writes(&row, old.as_ref(), &text)?;
+    let created = before.pipeline.is_none();
+    let into = Into { owner: &owner.name, caller, now, new_name: created.then_some(name_or_id), fresh: None };
+    let revised = revise(ports, &into, before, (document, &spellings)).await?;
+    let mut warnings = revised.warnings;
+    warnings.extend(inspect::unsupported(&revised.pipeline, &installed));
+    let row = revised.row;
+    let mut writes = revised.entries;
+    writes.extend(revised.content);
     writes.extend(applications::using(application)?);
-    writes.extend(first_limit(before.limited, &row.id, prepared.pipeline.concurrency)?);
-    writes.extend(hooks::writes(before.hooks, ports.sealer, ports.entropy, &row.id, &prepared.pipeline).await?);
     ports.table.transact(Transaction::of(writes)).await.map_err(|error| conflict(error, &row))?;
     publish(ports.changes, &row);
-    Ok(Saved { row, document: prepared.document, warnings, created: old.is_none() })
+    Ok(Saved { row, document: revised.document, spellings: revised.spellings, warnings, created })
+}
+
+/// Where a revision goes, and who saves it when.
+pub(super) struct Into<'a> {
+    pub(super) owner: &'a AppName,
+    pub(super) caller: &'a Principal,
+    pub(super) now: Millis,
+    /// The name in the address of a pipeline that does not exist yet.
+    pub(super) new_name: Option<&'a str>,
+    /// The id of a pipeline that does not exist yet, where it has been given one.
+    pub(super) fresh: Option<PipelineId>,
+}
+
+/// A revision that can be stored.
+pub(super) struct Revised {
+    pub(super) row: PipelineRow,
+    pub(super) pipeline: Pipeline,
+    pub(super) document: Value,
+    pub(super) spellings: Spellings,
+    pub(super) warnings: Vec<Problem>,
+    /// The pipeline as it was.
+    pub(super) before: Option<PipelineRow>,
+    /// The document is what it was.
+    pub(super) same: bool,
+    /// Row first, name second, and what makes the revision the newest one.
+    pub(super) entries: Vec<Write>,
+    /// The revision itself; of a new pipeline, nobody comes upon it until the entries are there.
+    pub(super) content: Vec<Write>,
+}
+
+/// Makes the next revision of a pipeline, or its first; nothing is written.
+pub(super) async fn revise(
+    ports: &SavePorts<'_>,
+    into: &Into<'_>,
+    before: Before,
+    (document, spellings): (Value, &Spellings),
+) -> Result<Revised, AppError> {
+    let Before { pipeline: old, limited, hooks } = before;
+    let newest = old.as_ref().map(|(_, _, newest)| newest);
+    let id = match (&old, &into.fresh) {
+        (Some((row, _, _)), _) => row.id.clone(),
+        (None, Some(id)) => id.clone(),
+        (None, None) => fresh_id(ports, into.now)?,
+    };
+    let place = document::Place { application: into.owner, id: &id, new_name: into.new_name, old: newest.map(|newest| &newest.document) };
+    let prepared = document::prepare(document, &place, &mut || ports.entropy.ulid(into.now)).map_err(AppError::Invalid)?;
+    let text = check_size(&prepared, spellings)?;
+    let spellings = Spellings::read(&text);
+    let same = newest.is_some_and(|newest| newest.document == prepared.document && newest.spellings == spellings);
+    if let Some(newest) = newest.filter(|_| !same) {
+        lock::check(&newest.document, &prepared.pipeline, into.caller)?;
+    }
+    let row = row(&prepared.pipeline, &prepared.document, id, old.as_ref().map_or(1, |(row, _, _)| row.revision + 1), into.caller, into.now);
+    let mut entries = entries(&row, old.as_ref())?;
+    entries.extend(first_limit(limited, &row.id, prepared.pipeline.concurrency)?);
+    entries.extend(hooks::writes(hooks, ports.sealer, ports.entropy, &row.id, &prepared.pipeline).await?);
+    let content = content(&row, text.as_bytes())?;
+    let document::Prepared { document, pipeline, warnings } = prepared;
+    Ok(Revised { row, pipeline, document, spellings, warnings, before: old.map(|(row, _, _)| row), same, entries, content })
+}
+
+pub(super) fn fresh_id(ports: &SavePorts<'_>, now: Millis) -> Result<PipelineId, AppError> {
+    PipelineId::parse(ports.entropy.ulid(now)).map_err(|error| AppError::Damaged(error.to_string()))
 }
 
 /// What there is of a pipeline before it is saved.
 #[derive(Default)]
-struct Before {
-    pipeline: Option<Whole>,
+pub(super) struct Before {
+    pub(super) pipeline: Option<Whole>,
     /// It has slots.
     limited: bool,
     hooks: hooks::Kept,
 }
 
 impl Before {
-    async fn read(table: &dyn Table, application: &AppName, sought: &Sought) -> Result<Self, AppError> {
+    /// Its row.
+    pub(super) fn row(&self) -> Option<&PipelineRow> {
+        self.pipeline.as_ref().map(|(row, _, _)| row)
+    }
+
+    pub(super) async fn read(table: &dyn Table, application: &AppName, sought: &Sought) -> Result<Self, AppError> {
         let slots_key = keys::slots(&sought.id);
         let slots = async { Ok(table.get(&slots_key).await?) };
         let (pipeline, slots, hooks) = try_join3(whole(table, application, sought), slots, hooks::kept(table, &sought.id)).await?;
@@ -117,8 +204,8 @@ fn first_limit(limited: bool, id: &PipelineId, concurrency: Concurrency) -> Resu
     Ok(Some(slots::write(id, &Slots::default(), None)?))
 }
 
-fn check_size(prepared: &document::Prepared) -> Result<Vec<u8>, AppError> {
-    let text = serde_json::to_vec(&prepared.document).map_err(|error| AppError::Damaged(error.to_string()))?;
+fn check_size(prepared: &document::Prepared, spellings: &Spellings) -> Result<String, AppError> {
+    let text = spellings.write(&prepared.document);
     if text.len() > DOCUMENT_BYTES_MAX {
         return Err(AppError::invalid("", "too-large", format!("a pipeline has at most {DOCUMENT_BYTES_MAX} bytes of JSON")));
     }
@@ -145,8 +232,8 @@ fn row(pipeline: &Pipeline, document: &Value, id: PipelineId, revision: u64, cal
     }
 }
 
-/// Row, name, head and parts. The row stands first and the name second: [`conflict`] reads the places.
-fn own_writes(row: &PipelineRow, old: Option<&Whole>, text: &[u8]) -> Result<Vec<Write>, AppError> {
+/// Row, name and home. The row stands first and the name second: [`conflict`] reads the places.
+fn entries(row: &PipelineRow, old: Option<&Whole>) -> Result<Vec<Write>, AppError> {
     let condition = old.map_or(Condition::Absent, |(_, item, _)| Condition::Revision(*item));
     let mut writes = vec![Write::Put(record::item(row_key(&row.application, row.id.as_str()), row)?, vec![condition])];
     let key = name_key(&row.application, &row.name);
@@ -159,6 +246,12 @@ fn own_writes(row: &PipelineRow, old: Option<&Whole>, text: &[u8]) -> Result<Vec
         writes
             .push(Write::Put(record::item(home_key(&row.id), &HomeRow { application: row.application.clone() })?, vec![Condition::Absent]));
     }
+    Ok(writes)
+}
+
+/// Head and parts of the revision.
+fn content(row: &PipelineRow, text: &[u8]) -> Result<Vec<Write>, AppError> {
+    let mut writes = Vec::new();
     let parts: Vec<&[u8]> = text.chunks(PART_BYTES).collect();
     let head = RevisionHead {
         number: row.revision,
@@ -174,7 +267,7 @@ fn own_writes(row: &PipelineRow, old: Option<&Whole>, text: &[u8]) -> Result<Vec
     Ok(writes)
 }
 
-fn conflict(error: TransactError, row: &PipelineRow) -> AppError {
+pub(super) fn conflict(error: TransactError, row: &PipelineRow) -> AppError {
     match error {
         TransactError::Conflict(places) if places.contains(&0) => differs("pipeline", None),
         TransactError::Conflict(places) if places.contains(&1) => {
@@ -199,9 +292,10 @@ pub async fn delete(
     let (may, sought) = join(may, seek(table, application, name_or_id)).await;
     may?;
     let sought = sought?.ok_or_else(|| unknown(name_or_id))?;
-    let (row, hooks) = try_join(sought_row(table, application, &sought), hooks::kept(table, &sought.id)).await?;
-    let (row, item) = row.ok_or_else(|| unknown(name_or_id))?;
+    let (whole, hooks) = try_join(whole(table, application, &sought), hooks::kept(table, &sought.id)).await?;
+    let (row, item, newest) = whole.ok_or_else(|| unknown(name_or_id))?;
     expect.check_if_given("pipeline", Some(row.revision))?;
+    lock::check_removal(&newest.document, caller)?;
     let mut writes = vec![
         Write::Delete(row_key(application, row.id.as_str()), vec![Condition::Revision(item)]),
         Write::Delete(name_key(application, &row.name), vec![]),
@@ -213,7 +307,7 @@ pub async fn delete(
     Ok(())
 }
 
-fn publish(changes: &dyn Changes, row: &PipelineRow) {
+pub(super) fn publish(changes: &dyn Changes, row: &PipelineRow) {
     changes.publish(Change { topic: format!("pipeline:{}", row.id), version: row.revision });
     changes.publish(Change { topic: format!("pipelines:{}", row.application.key()), version: row.revision });
 }
@@ -294,6 +388,52 @@ mod tests {
         let (_, heads) = revisions(&b.table, &operator(), &app(), "roll out", &PageRequest::default()).await.unwrap();
         assert_eq!(heads.entries.iter().map(|h| h.number).collect::<Vec<_>>(), [2, 1]);
         assert!(matches!(get_revision(&b.table, &operator(), &app(), "roll out", 3).await, Err(AppError::NotFound { .. })));
+    }
+
+    #[tokio::test]
+    async fn numbers_come_back_as_they_were_written() {
+        let b = Bench::new().await;
+        let text = r#"{"name":"p","stages":[{"refId":"1","type":"wait","waitTime":1.50,"big":123456789012345678901234567890}]}"#;
+        let ports = SavePorts { table: &b.table, clock: &b.clock, entropy: &b.entropy, sealer: &b.sealer, changes: &b.changes };
+        let document = Written { document: serde_json::from_str(text).unwrap(), spellings: Spellings::read(text) };
+        let saved = save(&ports, &operator(), &app(), "p", document, &Expect::Nothing).await.unwrap();
+        let (_, newest) = load(&b.table, &app(), "p").await.unwrap();
+        let written = newest.spellings.write(&newest.document);
+        assert!(written.contains("1.50") && written.contains("123456789012345678901234567890"), "{written}");
+        assert_eq!((saved.spellings, saved.document), (newest.spellings, newest.document));
+    }
+
+    #[tokio::test]
+    async fn a_locked_pipeline_is_changed_by_who_takes_the_lock_off() {
+        let b = Bench::new().await;
+        let locked = |by_all: bool, name: &str| json!({"name": name, "locked": {"ui": true, "allowUnlockUi": by_all}, "stages": []});
+        let code = |result: Result<(), AppError>| match result {
+            Ok(()) => "ok".to_owned(),
+            Err(AppError::Refused { code, .. } | AppError::Denied { code, .. }) => code,
+            Err(other) => panic!("{other:?}"),
+        };
+        let put = async |who: &Principal, document: Value| code(b.save_as(who, "p", document, Expect::Present).await.map(drop));
+        let root = principal("root", Role::Administrator);
+        b.save("p", locked(true, "p"), Expect::Nothing).await.unwrap();
+        assert_eq!(put(&operator(), json!({"name": "p", "locked": {"ui": true}, "description": "x"})).await, "pipeline-locked");
+        assert_eq!(put(&root, json!({"name": "p", "locked": {"ui": true}, "description": "x"})).await, "pipeline-locked");
+        assert_eq!(put(&operator(), locked(true, "p")).await, "ok", "nothing is changed");
+        let gone = delete(&b.table, &b.changes, &operator(), &app(), "p", &Expect::Nothing).await;
+        assert_eq!(code(gone), "pipeline-locked");
+        assert_eq!(put(&operator(), json!({"name": "p", "description": "x"})).await, "ok", "it takes the lock off");
+        b.save("p", locked(false, "p"), Expect::Present).await.unwrap();
+        assert_eq!(put(&operator(), json!({"name": "p"})).await, "pipeline-locked", "only an administrator may");
+        assert_eq!(put(&root, json!({"name": "p", "locked": {"ui": false}})).await, "ok");
+    }
+
+    #[tokio::test]
+    async fn a_name_is_one_name_in_every_form_of_its_characters() {
+        let b = Bench::new().await;
+        let (composed, apart) = ("caf\u{e9}", "cafe\u{301}");
+        b.save(composed, json!({"name": composed}), Expect::Absent).await.unwrap();
+        let again = b.save(apart, json!({"name": apart}), Expect::Absent).await.unwrap_err();
+        assert!(matches!(again, AppError::Conflict { code: "version-differs", .. }), "{again:?}");
+        assert_eq!(load(&b.table, &app(), apart).await.unwrap().0.name, composed);
     }
 
     #[tokio::test]

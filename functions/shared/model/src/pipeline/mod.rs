@@ -20,6 +20,7 @@ pub use read::truthy;
 pub use start::{InvalidParameter, bind_parameters};
 
 use crate::artifact::ExpectedArtifact;
+use crate::exact::Spellings;
 use crate::id::{AppName, PipelineId};
 use crate::problem::Problem;
 use crate::trigger::Trigger;
@@ -79,6 +80,9 @@ pub struct Revision {
     pub number: u64,
     /// The document.
     pub document: Value,
+    /// How its numbers were written.
+    #[serde(default, skip_serializing_if = "Spellings::is_empty")]
+    pub spellings: Spellings,
     /// Who saved it.
     pub author: String,
     /// When.

@@ -9,6 +9,7 @@ use crate::error::AppError;
 use crate::pipelines::{self, Sought, Whole};
 use crate::ports::Table;
 use crate::record::load;
+use crate::secrets::references::{self, Reference};
 use crate::{applications, projects, stage_types};
 use futures::future::{join3, try_join, try_join_all, try_join3};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -49,6 +50,8 @@ pub(crate) struct Ground {
     pub(crate) number: u64,
     /// What that says.
     pub(crate) pipeline: Pipeline,
+    /// The secrets that it refers to, with their places.
+    pub(super) references: Vec<Reference>,
     /// Its stages' types, those that are installed.
     pub(super) types: BTreeMap<String, StageType>,
     /// Where the orders go.
@@ -137,7 +140,8 @@ async fn second(
     let more = pipeline.stages.iter().map(|stage| &stage.kind).filter(|kind| !types.contains_key(*kind)).cloned().collect();
     types.extend(self::types(table, &more).await?);
     let types = types.into_iter().filter_map(|(name, row)| Some((name, row?))).collect();
-    Ok(Ground { application, id: row.id, number: revision.number, pipeline, types, projects, places })
+    let references = references::in_pipeline(&revision.document);
+    Ok(Ground { application, id: row.id, number: revision.number, pipeline, references, types, projects, places })
 }
 
 /// Stage types by the names that stages give them; none for those that nobody installed.

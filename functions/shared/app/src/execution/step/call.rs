@@ -9,6 +9,7 @@ use crate::execution::children::Children;
 use crate::execution::plan::PlannedStage;
 use crate::execution::scope::read;
 use crate::ports::{ClusterError, Export, RunInfo, StepCall, StepFault, StepMode, Wake};
+use crate::secrets::resolve::Resolving;
 use engine::{Call, Effect};
 use futures::FutureExt;
 use futures::future::{self, BoxFuture};
@@ -59,7 +60,7 @@ pub(crate) async fn prepare(held: &mut Held, effect: &Effect) -> Result<Result<S
         now_ms: *scheduled_ms,
         seed: seed(held.id.as_str(), *run, *attempt, *seq, *retry),
         accounts,
-        cluster: ports.cluster.clone(),
+        cluster: Resolving::of(ports.cluster.clone(), ports.table.clone(), ports.sealer.clone(), &held.meta.application, &stage.settings),
         executions: Arc::new(Children::of(held, *run, *attempt, scope.clone())),
         scope,
         journal: Arc::new(journal),
