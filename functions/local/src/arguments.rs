@@ -1,6 +1,6 @@
 //! The words after `waybill`.
 
-use crate::commands::{account, application, dead_letters, execution, expressions, install, order, pipeline, project, token};
+use crate::commands::{account, application, dead_letters, execution, expressions, install, order, pipeline, project, secret, token};
 use crate::session::Group;
 use crate::{demo, offline, playground_command, serve};
 use clap::{Parser, Subcommand};
@@ -36,6 +36,9 @@ pub(crate) enum Command {
     /// Pipelines, their revisions and triggers; and what there is to say of files with pipelines.
     #[command(alias = "pipelines")]
     Pipeline(Group<pipeline::Command>),
+    /// Secrets of an application, which pipelines refer to as `secret://NAME`.
+    #[command(alias = "secrets")]
+    Secret(Group<secret::Command>),
     /// Expressions: evaluate a text, here or as an execution sees it, and explain what it asks for.
     #[command(alias = "expression")]
     Expressions(Group<expressions::Command>),
@@ -133,6 +136,31 @@ mod tests {
         assert!(!fits(&["--playground", "--server", "http://h", "--token-file", "f"]), "the playground is the server's own");
         assert!(Arguments::try_parse_from(["waybill", "serve", "--data", "d", "--playground", "--playground-application", "shop"]).is_ok());
         assert!(Arguments::try_parse_from(["waybill", "serve", "--data", "d", "--playground-application", "shop"]).is_err());
+    }
+
+    #[test]
+    fn pipelines_come_and_go() {
+        let fits = |words: &[&str]| Arguments::try_parse_from(["waybill"].iter().chain(words)).is_ok();
+        assert!(fits(&[
+            "pipelines",
+            "import",
+            "a.json",
+            "folder",
+            "--application",
+            "shop",
+            "--map",
+            "account=a:b",
+            "--secrets",
+            "move",
+            "--dry-run"
+        ]));
+        assert!(!fits(&["pipelines", "import", "a.json"]), "which application?");
+        assert!(!fits(&["pipelines", "import", "a.json", "--application", "shop", "--secrets", "sell"]));
+        assert!(fits(&["pipelines", "export", "--application", "shop", "p", "--out", "d"]));
+        assert!(fits(&["pipelines", "export"]));
+        assert!(!fits(&["pipelines", "export", "p"]), "which application's?");
+        assert!(fits(&["secrets", "set", "shop", "db", "--file", "f"]) && fits(&["secrets", "list", "shop"]));
+        assert!(!fits(&["secrets", "set", "shop", "db", "hunter2"]), "a word on the command line can be read by everybody");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Files that people name on the command line: documents, secrets, and files that only their owner may read.
 
 use crate::failure::Failure;
+use model::exact::Spellings;
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -40,6 +41,25 @@ pub(crate) fn document(path: &Path) -> Result<Value, Failure> {
         serde_json::from_str(&text).map_err(|error| error.to_string())
     };
     parsed.map_err(|message| Failure::Usage(format!("{} is not {}: {message}", path.display(), if yaml { "YAML" } else { "JSON" })))
+}
+
+/// The same with how its numbers are written; YAML has no spelling that JSON could keep.
+pub(crate) fn exact_document(path: &Path) -> Result<(Value, Spellings), Failure> {
+    if path == Path::new("-") || path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
+        return Ok((document(path)?, Spellings::default()));
+    }
+    let text = text(path)?;
+    let wrong = |error: serde_json::Error| Failure::Usage(format!("{} is not JSON: {error}", path.display()));
+    Ok((serde_json::from_str(&text).map_err(wrong)?, Spellings::read(&text)))
+}
+
+/// Writes a file, in the place of an older one at once.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+    let io = |error| Failure::file(path)(error);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let beside = path.with_file_name(name);
+    std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path)).map_err(io)
 }
 
 /// Writes a new file that only its owner may read; an existing one is not touched.

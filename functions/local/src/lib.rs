@@ -61,7 +61,7 @@ fn on(mut builder: Builder, work: impl Future<Output = Result<(), Failure>>) -> 
 }
 
 async fn client(command: Command) -> Result<(), Failure> {
-    use commands::{account, application, execution, expressions, order, pipeline, project, token};
+    use commands::{account, application, execution, expressions, order, pipeline, project, secret, token};
     match command {
         Command::Order(group) => order::run(group.command, &mut Session::open(&group.connection)?).await,
         Command::Execution(group) => execution::run(group.command, &mut Session::open(&group.connection)?).await,
@@ -69,6 +69,7 @@ async fn client(command: Command) -> Result<(), Failure> {
         Command::App(group) => application::run(group.command, &mut Session::open(&group.connection)?).await,
         Command::Project(group) => project::run(group.command, &mut Session::open(&group.connection)?).await,
         Command::Pipeline(group) => pipeline::run(group).await,
+        Command::Secret(group) => secret::run(group.command, &mut Session::open(&group.connection)?).await,
         Command::Expressions(group) => expressions::run(group).await,
         Command::Token(group) => token::run(group.command, &mut Session::open(&group.connection)?).await,
         Command::Export(options) => offline::transfer::export(options).await,

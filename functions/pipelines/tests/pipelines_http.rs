@@ -51,6 +51,7 @@ async fn bench() -> Bench {
 }
 
 const PIPELINES: &str = "/api/applications/flaskapp/pipelines";
+const SECRETS: &str = "/api/applications/flaskapp/secrets";
 
 fn document() -> Value {
     json!({"keep": {"z": 1, "a": [null]}, "stages": [{"refId": "1", "type": "wait"}, {"refId": "2", "type": "bakery", "requisiteStageRefIds": ["1"]}],
@@ -72,6 +73,7 @@ async fn every_address_is_closed_to_callers_without_a_token_and_to_roles_too_low
     let one = format!("{PIPELINES}/deploy");
     let (triggers, revisions, first) = (format!("{one}/triggers"), format!("{one}/revisions"), format!("{one}/revisions/1"));
     let app = || Some(json!({"name": "flaskapp"}));
+    let secret = format!("{SECRETS}/db");
     for (method, path, body, least) in [
         ("GET", "/api/me", None, Role::Developer),
         ("GET", "/api/tokens", None, Role::Administrator),
@@ -97,6 +99,11 @@ async fn every_address_is_closed_to_callers_without_a_token_and_to_roles_too_low
         ("GET", triggers.as_str(), None, Role::Operator),
         ("GET", revisions.as_str(), None, Role::Developer),
         ("GET", first.as_str(), None, Role::Developer),
+        ("POST", PIPELINES, Some(json!({"pipelines": [{"document": {"name": "x", "stages": []}}]})), Role::Operator),
+        ("GET", SECRETS, None, Role::Operator),
+        ("GET", secret.as_str(), None, Role::Operator),
+        ("PUT", secret.as_str(), Some(json!({"value": "v"})), Role::Operator),
+        ("DELETE", secret.as_str(), None, Role::Operator),
     ] {
         let reply = b.anonymous.send(method, path, &[], body.clone()).await;
         assert_eq!((reply.status, reply.code()), (401, "token-missing"), "{method} {path}");
@@ -338,4 +345,56 @@ async fn stage_types_are_listed() {
 async fn the_document_is_whole() {
     let document = bench().await.anonymous.get("/openapi.json").await.json;
     assert_eq!(document_faults(&document), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn pipelines_are_brought_together_or_not_at_all() {
+    let b = bench().await.story().await;
+    let good = |name: &str| json!({"document": {"name": name, "stages": [{"refId": "1", "type": "wait"}]}});
+    let bad = json!({"document": {"name": "bad", "stages": [{"refId": "1"}]}});
+    let refused = b.operator.post(PIPELINES, json!({"pipelines": [good("one"), bad]})).await;
+    assert_eq!((refused.status, refused.code()), (422, "invalid"));
+    assert_eq!(refused.body["errors"][0]["pointer"], "/pipelines/1/document/stages/0/type");
+    assert_eq!(b.operator.get(&format!("{PIPELINES}/one")).await.status, 404);
+    let dry = b.operator.post(PIPELINES, json!({"pipelines": [good("one")], "dryRun": true})).await;
+    assert_eq!((&dry.body["pipelines"][0]["was"], &dry.body["pipelines"][0]["id"]), (&json!("created"), &Value::Null));
+    let both = || json!({"pipelines": [good("one"), good("two")]});
+    let done = b.operator.post(PIPELINES, both()).await;
+    assert_eq!((done.status, &done.body["pipelines"][1]["was"]), (200, &json!("created")), "{}", done.body);
+    let again = b.operator.post(PIPELINES, both()).await;
+    assert_eq!((&again.body["pipelines"][0]["was"], &again.body["pipelines"][0]["revision"]), (&json!("unchanged"), &json!(1)));
+    let mut knows = both();
+    knows["pipelines"][0]["revision"] = json!(0);
+    assert_eq!(b.operator.post(PIPELINES, knows).await.code(), "version-differs");
+    for body in [json!({}), json!({"pipelines": []}), json!({"pipelines": [{}]}), json!({"pipelines": [{"document": 7}]})] {
+        assert_eq!(b.operator.post(PIPELINES, body.clone()).await.status, 422, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_goes_in_and_is_never_given_back() {
+    let b = bench().await.story().await;
+    let path = format!("{SECRETS}/db-password");
+    let mut said = String::new();
+    let made = b.operator.put(&path, "", json!({"value": "hunter2"})).await;
+    assert_eq!((made.status, &made.body["reference"]), (201, &json!("secret://db-password")));
+    assert_eq!(b.operator.put(&path, "", json!({"value": "hunter3"})).await.status, 428);
+    let changed = b.operator.put(&path, "\"1\"", json!({"value": "hunter3"})).await;
+    assert_eq!((changed.status, &changed.body["version"]), (200, &json!(2)));
+    for body in [json!({"value": 1_234_567}), json!({"value": {"hunter": 4}}), json!({"value": ""}), json!({"value": "x", "more": 1})] {
+        let refused = b.operator.put(&format!("{SECRETS}/other"), "", body).await;
+        assert_eq!(refused.status, 422);
+        assert!(!refused.body.to_string().contains("1234567"), "{}", refused.body);
+        said.push_str(&refused.body.to_string());
+    }
+    let listed = b.operator.get(SECRETS).await;
+    assert_eq!(listed.body["items"].as_array().map(Vec::len), Some(1));
+    let shown = b.operator.get(&path).await;
+    said.push_str(&format!("{} {} {} {}", made.body, changed.body, listed.body, shown.body));
+    let brought = json!({"pipelines": [{"document": {"name": "p", "stages": []}}], "secrets": [{"name": "s", "value": "hunter5"}]});
+    said.push_str(&b.operator.post(PIPELINES, brought).await.body.to_string());
+    assert!(!said.contains("hunter"), "{said}");
+    assert_eq!(b.operator.get(&format!("{SECRETS}/none")).await.status, 404);
+    assert_eq!(b.operator.send("DELETE", &path, &[], None).await.status, 204);
+    assert_eq!(b.operator.send("DELETE", &path, &[], None).await.status, 404);
 }

@@ -7,7 +7,7 @@ pub(crate) use hold::{Held, Patience, Topics};
 pub(crate) use problem::Problem;
 
 use crate::failure::Failure;
-use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -46,6 +46,8 @@ pub(crate) struct Answer {
     pub(crate) tag: Option<String>,
     /// The body; null when it is empty.
     pub(crate) body: Value,
+    /// The same as it came, for numbers whose spelling matters.
+    pub(crate) text: String,
 }
 
 /// A request that is about to be made.
@@ -53,7 +55,7 @@ pub(crate) struct Call<'a> {
     method: Method,
     path: Vec<&'a str>,
     query: Vec<(&'a str, String)>,
-    body: Option<&'a Value>,
+    body: Option<String>,
     headers: HeaderMap,
 }
 
@@ -68,7 +70,12 @@ impl<'a> Call<'a> {
     }
 
     /// Makes something or asks for something to be done.
-    pub(crate) fn post(path: &[&'a str], body: &'a Value) -> Self {
+    pub(crate) fn post(path: &[&'a str], body: &Value) -> Self {
+        Self::post_text(path, body.to_string())
+    }
+
+    /// The same with a body that is JSON already.
+    pub(crate) fn post_text(path: &[&'a str], body: String) -> Self {
         let mut call = Self::new(Method::POST, path);
         call.body = Some(body);
         call
@@ -80,7 +87,12 @@ impl<'a> Call<'a> {
     }
 
     /// Puts something in its place.
-    pub(crate) fn put(path: &[&'a str], body: &'a Value) -> Self {
+    pub(crate) fn put(path: &[&'a str], body: &Value) -> Self {
+        Self::put_text(path, body.to_string())
+    }
+
+    /// The same with a body that is JSON already.
+    pub(crate) fn put_text(path: &[&'a str], body: String) -> Self {
         let mut call = Self::new(Method::PUT, path);
         call.body = Some(body);
         call
@@ -174,7 +186,7 @@ impl Api {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
         if let Some(body) = call.body {
-            request = request.json(body);
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
         let shown = url.to_string();
         let unreachable = |error: reqwest::Error| Failure::Unreachable { url: shown.clone(), message: causes(&error) };
@@ -209,7 +221,8 @@ async fn read(mut response: reqwest::Response, url: &str) -> Result<Answer, Fail
     let body = if bytes.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&bytes) };
     if status.is_success() || status == StatusCode::NOT_MODIFIED {
         let body = body.map_err(|error| not_understood(error.to_string()))?;
-        return Ok(Answer { tag, body });
+        let text = String::from_utf8(bytes).map_err(|error| not_understood(error.to_string()))?;
+        return Ok(Answer { tag, body, text });
     }
     match body {
         Ok(Value::Object(body)) => Err(Failure::Refused(Box::new(Problem::read(status.as_u16(), &Value::Object(body))))),

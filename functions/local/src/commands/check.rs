@@ -7,7 +7,7 @@ use crate::walk::{self, Entry};
 use clap::Args;
 use import::flaw::Flaw;
 use import::limits::FILE_BYTES_MAX;
-use import::{Mapping, Options, Report, Summary};
+use import::{Mapping, Options, Report, Summary, Templates};
 use serde_json::json;
 use std::fs::File;
 use std::io::Read;
@@ -27,13 +27,13 @@ pub(crate) struct Check {
 }
 
 /// Only whether it is one; they are put together later.
-fn mapping(text: &str) -> Result<String, String> {
+pub(super) fn mapping(text: &str) -> Result<String, String> {
     Mapping::parse([text]).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 pub(crate) fn run(check: &Check, out: &mut Out) -> Result<(), Failure> {
     let mapping = Mapping::parse(check.maps.iter().map(String::as_str)).map_err(|error| Failure::Usage(error.to_string()))?;
-    let options = Options { application: check.application.clone(), mapping, ..Options::default() };
+    let options = Options { application: check.application.clone(), mapping, templates: templates(&check.paths), ..Options::default() };
     let mut summary = Summary::new();
     for path in &check.paths {
         for entry in walk::from(path) {
@@ -49,23 +49,42 @@ pub(crate) fn run(check: &Check, out: &mut Out) -> Result<(), Failure> {
 }
 
 fn reports(entry: Entry, options: &Options) -> Vec<Report> {
+    match content(entry) {
+        Ok((file, bytes)) => import::check(&file, &bytes, options),
+        Err(report) => vec![*report],
+    }
+}
+
+/// The templates among files, for whichever of them use them.
+pub(super) fn templates(paths: &[PathBuf]) -> Templates {
+    let mut templates = Templates::default();
+    for entry in paths.iter().flat_map(|path| walk::from(path)) {
+        if let Ok((file, bytes)) = content(entry) {
+            templates.add(&file, &bytes);
+        }
+    }
+    templates
+}
+
+/// A file's name and content; otherwise why it cannot be looked at.
+pub(super) fn content(entry: Entry) -> Result<(String, Vec<u8>), Box<Report>> {
     let unreadable =
-        |path: &Path, code: &str, message: String| vec![Report::unreadable(&path.display().to_string(), Flaw::at("", code, message))];
+        |path: &Path, code: &str, message: String| Box::new(Report::unreadable(&path.display().to_string(), Flaw::at("", code, message)));
     match entry {
-        Entry::Trouble { path, message } => unreadable(&path, "unreadable", message),
+        Entry::Trouble { path, message } => Err(unreadable(&path, "unreadable", message)),
         Entry::File { path, bytes } if bytes > FILE_BYTES_MAX as u64 => {
             let message = format!("a file has at most {FILE_BYTES_MAX} bytes, this one has {bytes}");
-            unreadable(&path, "file-too-large", message)
+            Err(unreadable(&path, "file-too-large", message))
         }
-        Entry::File { path, .. } => match content(&path) {
-            Ok(bytes) => import::check(&path.display().to_string(), &bytes, options),
-            Err(error) => unreadable(&path, "unreadable", error.to_string()),
+        Entry::File { path, .. } => match read(&path) {
+            Ok(bytes) => Ok((path.display().to_string(), bytes)),
+            Err(error) => Err(unreadable(&path, "unreadable", error.to_string())),
         },
     }
 }
 
 /// A file may grow while it is read; no more than the most is.
-fn content(path: &Path) -> std::io::Result<Vec<u8>> {
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

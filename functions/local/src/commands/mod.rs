@@ -3,14 +3,17 @@
 
 pub(crate) mod account;
 pub(crate) mod application;
+mod bring;
 mod check;
 pub(crate) mod dead_letters;
 pub(crate) mod execution;
+mod export;
 pub(crate) mod expressions;
 pub(crate) mod install;
 pub(crate) mod order;
 pub(crate) mod pipeline;
 pub(crate) mod project;
+pub(crate) mod secret;
 mod start;
 pub(crate) mod token;
 

@@ -1,6 +1,6 @@
 //! `waybill pipeline …`
 
-use super::{check, pretty, remove, show_one, show_page};
+use super::{bring, check, export, remove, show_one, show_page};
 use crate::api::{Call, Expect};
 use crate::failure::Failure;
 use crate::files;
@@ -8,6 +8,7 @@ use crate::out::Out;
 use crate::session::{Group, PageOptions, Session};
 use crate::views::{self, list, number, text};
 use clap::{Args, Subcommand};
+use model::exact::Spellings;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -15,6 +16,10 @@ use std::path::PathBuf;
 pub(crate) enum Command {
     /// Say of files and folders what pipelines they hold, whether those can be imported, and what would be different; without a server.
     Check(check::Check),
+    /// Bring pipelines from files and folders into an application: all of a file or nothing of it; a second time changes nothing.
+    Import(bring::Import),
+    /// Give pipelines back as Spinnaker's JSON, their numbers as they were written.
+    Export(export::Export),
     /// Save a pipeline's JSON; an existing one gets a new revision.
     Save(Save),
     /// A pipeline's JSON; with --json everything that is known of it.
@@ -85,11 +90,13 @@ pub(crate) async fn run(group: Group<Command>) -> Result<(), Failure> {
 async fn asked(command: Command, session: &mut Session) -> Result<(), Failure> {
     match command {
         Command::Check(_) => Err(Failure::Usage("this asks no server".to_owned())),
+        Command::Import(import) => bring::run(&import, session).await,
+        Command::Export(export) => export::run(&export, session).await,
         Command::Save(save) => self::save(save, session).await,
-        Command::Show { application, pipeline, revision: None } => show_one(session, &path(&application, &pipeline), document).await,
+        Command::Show { application, pipeline, revision: None } => show(session, &path(&application, &pipeline)).await,
         Command::Show { application, pipeline, revision: Some(revision) } => {
             let revision = revision.to_string();
-            show_one(session, &below(&application, &pipeline, &["revisions", &revision]), document).await
+            show(session, &below(&application, &pipeline, &["revisions", &revision])).await
         }
         Command::List { application, page } => {
             show_page(session, &["api", "applications", &application, "pipelines"], &page, views::pipelines).await
@@ -106,9 +113,11 @@ async fn asked(command: Command, session: &mut Session) -> Result<(), Failure> {
     }
 }
 
-/// The document alone, ready to be changed and saved.
-fn document(view: &Value) -> String {
-    view.get("document").map(pretty).unwrap_or_default()
+/// The document alone, ready to be changed and saved, its numbers as they were written.
+async fn show(session: &mut Session, path: &[&str]) -> Result<(), Failure> {
+    let answer = session.api.send(Call::get(path)).await?;
+    let spellings = Spellings::read(&answer.text).below("/document");
+    session.out.show(&answer.body, |view| view.get("document").map(|document| spellings.write_pretty(document)).unwrap_or_default())
 }
 
 pub(crate) fn path<'a>(application: &'a str, pipeline: &'a str) -> Vec<&'a str> {
@@ -122,7 +131,7 @@ pub(crate) fn below<'a>(application: &'a str, pipeline: &'a str, rest: &[&'a str
 }
 
 async fn save(save: Save, session: &mut Session) -> Result<(), Failure> {
-    let document = files::document(&save.file)?;
+    let (document, spellings) = files::exact_document(&save.file)?;
     let named = |given: &Option<String>, key: &str| {
         let name = given.clone().unwrap_or_else(|| text(&document, key).to_owned());
         if name.is_empty() { Err(Failure::Usage(format!("the document has no `{key}`: say it by --{key}"))) } else { Ok(name) }
@@ -137,7 +146,7 @@ async fn save(save: Save, session: &mut Session) -> Result<(), Failure> {
             Some(answer) => answer.tag.map_or(Expect::Nothing, Expect::Tag),
         },
     };
-    let answer = session.api.send(Call::put(&path, &document).expect(&expect)).await?;
+    let answer = session.api.send(Call::put_text(&path, spellings.write(&document)).expect(&expect)).await?;
     let saved = json!({"application": application, "pipeline": name, "tag": answer.tag, "answer": answer.body});
     session.out.event(&saved, &said(&application, &name, &answer.body))
 }

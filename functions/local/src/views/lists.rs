@@ -121,6 +121,19 @@ pub(crate) fn triggers(answer: &Value) -> String {
     })
 }
 
+/// Secrets, which are not shown themselves.
+pub(crate) fn secrets(answer: &Value) -> String {
+    page(answer, &["SECRET", "REFERENCE", "VERSION", "UPDATED", "BY"], |row| {
+        vec![
+            text(row, "name").to_owned(),
+            text(row, "reference").to_owned(),
+            number(row, "version").map(|version| version.to_string()).unwrap_or_default(),
+            when(row, "updatedMs"),
+            text(row, "updatedBy").to_owned(),
+        ]
+    })
+}
+
 /// Tokens, which are not shown themselves.
 pub(crate) fn tokens(answer: &Value) -> String {
     page(answer, &["TOKEN", "NAME", "ROLE", "GROUPS", "CREATED", "BY", "EXPIRES"], |row| {

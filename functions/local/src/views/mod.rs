@@ -11,7 +11,7 @@ mod tree;
 pub(crate) use account::account;
 pub(crate) use changes::{Watcher, is_complete};
 pub(crate) use detail::{execution, order, order_name, stage_objects};
-pub(crate) use lists::{accounts, applications, executions, log, orders, pipelines, projects, revisions, tags, tokens, triggers};
+pub(crate) use lists::{accounts, applications, executions, log, orders, pipelines, projects, revisions, secrets, tags, tokens, triggers};
 
 pub(crate) use plan::plan;
 

@@ -7,6 +7,7 @@
     reason = "what helps a test may panic as the test may"
 )]
 
+mod bring;
 mod client;
 mod offline;
 mod playground;

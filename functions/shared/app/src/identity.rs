@@ -252,6 +252,19 @@ pub async fn authenticate(table: &dyn Table, clock: &dyn Clock, token: &str) -> 
     Ok(Some(Principal { name: row.name, role: Some(row.role), groups: row.groups }))
 }
 
+/// What all tokens of a name together may do; nobody when there is none that works. For use cases; asks nobody's rights.
+pub(crate) async fn named(table: &dyn Table, clock: &dyn Clock, name: &str) -> Result<Option<Principal>, AppError> {
+    let now = clock.now_ms();
+    let rows = paging::all::<TokenRow>(table, TOKENS, "").await?;
+    let rows = rows.into_iter().map(|(row, _)| row).filter(|row| row.name == name && !row.is_expired(now));
+    Ok(rows.fold(None, |found: Option<Principal>, row| {
+        let mut found = found.unwrap_or_else(|| Principal { name: row.name, role: None, groups: BTreeSet::new() });
+        found.role = found.role.max(Some(row.role));
+        found.groups.extend(row.groups);
+        Some(found)
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
-//! A pipeline on its way to a server: what only the old system knew it by is left out, and its secrets go apart.
+//! A pipeline on its way to a server: its secrets go apart. The ids that it came with stay in it: the server knows its own among them,
+//! issues new ones for all others, and with both knows which pipelines of a file mean each other.
 
 use crate::check::Checked;
-use crate::identities;
 use crate::secrets::{self, Secret, Taken};
 use model::exact::Spellings;
 use serde_json::Value;
@@ -28,7 +28,6 @@ impl std::fmt::Debug for Brought {
 pub fn bring(checked: Checked, name: Option<&mut dyn FnMut(&Secret) -> String>) -> Brought {
     let Checked { report, mut document, spellings } = checked;
     let taken = name.map(|name| secrets::take(&mut document, &report.secrets, name)).unwrap_or_default();
-    identities::strip(&mut document);
     Brought { document, spellings, taken }
 }
 
@@ -38,13 +37,13 @@ mod tests {
     use crate::{Options, open};
 
     #[test]
-    fn a_pipeline_goes_without_its_identities_and_its_secrets_apart() {
+    fn a_pipeline_goes_and_its_secrets_apart() {
         let text =
             br#"{"id": "old", "application": "a", "name": "p", "stages": [{"refId": "1", "type": "webhook", "password": "hunter2"}]}"#;
         let checked = || open("p.json", text, &Options::default()).unwrap().remove(0);
         let mut name = |secret: &Secret| format!("p{}", secret.pointer.replace('/', "-"));
         let brought = bring(checked(), Some(&mut name));
-        assert_eq!(brought.document.get("id"), None);
+        assert_eq!(brought.document["id"], "old");
         assert_eq!(brought.document["stages"][0]["password"], "secret://p-stages-0-password");
         assert_eq!(brought.taken[0].value, "hunter2");
         assert!(!format!("{brought:?}").contains("hunter2"));

@@ -4,7 +4,7 @@ use crate::expressions;
 use crate::flaw::{Flaw, Place};
 use crate::identities;
 use crate::json;
-use crate::limits::PIPELINES_MAX;
+use crate::limits::{PIPELINES_MAX, TEMPLATES_MAX};
 use crate::needs::{self, Mapping, Need};
 use crate::plan;
 use crate::report::{Report, Unsupported};
@@ -29,6 +29,36 @@ pub struct Options {
     pub stage_types: Option<BTreeSet<String>>,
     /// Other names for what the pipelines need.
     pub mapping: Mapping,
+    /// Templates of other files.
+    pub templates: Templates,
+}
+
+/// Templates of the second kind, for pipelines of other files that use them. Its `Debug` leaves out what they hold.
+#[derive(Clone, Default)]
+pub struct Templates(Vec<(String, Value)>);
+
+impl std::fmt::Debug for Templates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(id, _)| id)).finish()
+    }
+}
+
+impl Templates {
+    /// Adds those of a file; one of a name that was there before is left out. A file without any is no fault.
+    pub fn add(&mut self, file: &str, bytes: &[u8]) {
+        // Most files hold none, and are not read twice.
+        let speaks = |word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
+        if self.0.len() >= TEMPLATES_MAX || ![&b"schema"[..], b"v2", b"pipeline"].into_iter().all(speaks) {
+            return;
+        }
+        let Ok(contents) = contents(file, bytes) else { return };
+        for found in contents.pipelines.into_iter().filter(|found| found.wrapper == Wrapper::TemplateV2 && found.errors.is_empty()) {
+            let Some(id) = found.template_id else { continue };
+            if !self.0.iter().any(|(known, _)| *known == id) {
+                self.0.push((id, found.document));
+            }
+        }
+    }
 }
 
 impl Options {
@@ -65,7 +95,8 @@ pub fn check(file: &str, bytes: &[u8], options: &Options) -> Vec<Report> {
 
 /// The same with the pipelines themselves.
 pub fn open(file: &str, bytes: &[u8], options: &Options) -> Result<Vec<Checked>, Box<Report>> {
-    let contents = contents(file, bytes)?;
+    let mut contents = contents(file, bytes)?;
+    wrapper::template::expand_by(&mut contents.pipelines, &options.templates.0);
     if contents.more {
         let flaw = Flaw::at("", "too-many-pipelines", format!("a file has at most {PIPELINES_MAX} pipelines"));
         return Err(Box::new(Report::unreadable(file, flaw)));
@@ -401,5 +432,28 @@ fn same_names(checked: &mut [Checked]) {
             report.imported = false;
             report.planned = false;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_of_another_file_is_filled_in() {
+        let template = br#"{"schema": "v2", "id": "base", "variables": [{"name": "n", "defaultValue": 1}],
+            "pipeline": {"stages": [{"refId": "1", "type": "wait", "waitTime": "${templateVariables.n}"}]}}"#;
+        let used = br#"{"schema": "v2", "application": "a", "name": "x", "type": "templatedPipeline", "variables": {"n": 3},
+            "template": {"reference": "spinnaker://base"}, "stages": []}"#;
+        let alone = check("x.json", used, &Options::default());
+        assert!(alone[0].reason.as_deref().is_some_and(|reason| reason.starts_with("template-needed")), "{alone:?}");
+        let mut templates = Templates::default();
+        templates.add("none.json", b"{}");
+        templates.add("base.json", template);
+        let options = Options { templates, ..Options::default() };
+        let filled = open("x.json", used, &options).unwrap().remove(0);
+        assert!(filled.report.planned, "{:?}", filled.report);
+        assert_eq!(filled.document["templateVariables"]["n"], 3);
+        assert!(!format!("{options:?}").contains("waitTime"));
     }
 }

@@ -23,6 +23,6 @@ mod walk;
 pub mod wrapper;
 pub mod yaml;
 
-pub use check::{Checked, Options, check, open};
+pub use check::{Checked, Options, Templates, check, open};
 pub use needs::Mapping;
 pub use report::{Report, Summary};

@@ -8,6 +8,8 @@ pub const DEPTH_MAX: usize = 128;
 pub const NOTES_MAX: usize = 100;
 /// Most pipelines of one file.
 pub const PIPELINES_MAX: usize = 5_000;
+/// Most templates that are kept for the pipelines of other files.
+pub const TEMPLATES_MAX: usize = 1_000;
 /// Most expressions that one report lists as failed.
 pub const FAILED_MAX: usize = 200;
 /// Longest text that a report repeats, in characters.

@@ -15,6 +15,13 @@ use serde_json::{Map, Value};
 /// What a reference begins with; the secret's name follows.
 pub const REFERENCE_PREFIX: &str = "secret://";
 
+/// Whether a name speaks of a secret anywhere: for hiding, where too much is better than too little. By the same list of names as the
+/// search, which only goes by how a name ends, since it accuses.
+#[must_use]
+pub fn speaks_of_one(name: &str) -> bool {
+    names::speaks_of_one(name)
+}
+
 /// A secret in clear text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Secret {
@@ -61,6 +68,36 @@ pub fn take(document: &mut Value, found: &[Secret], name: &mut dyn FnMut(&Secret
         }
     }
     taken
+}
+
+/// The name that a secret is stored under when nobody gives it one: the same for the same place of the same pipeline, so that a second
+/// time finds it again, and told apart from all others by its end.
+#[must_use]
+pub fn name_for(pipeline: &str, pointer: &str) -> String {
+    let last = pointer.rsplit('/').find(|step| !step.bytes().all(|b| b.is_ascii_digit())).unwrap_or_default();
+    let parts = [slug(pipeline), slug(last)];
+    let hash = [pipeline, pointer]
+        .join("\n")
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let parts = parts.iter().filter(|part| !part.is_empty()).cloned().chain([format!("{hash:016x}")]);
+    parts.collect::<Vec<_>>().join("-")
+}
+
+/// At most 40 letters and digits in lower case, a dash for whatever else stands between them.
+fn slug(text: &str) -> String {
+    let mut slug = String::new();
+    for c in text.chars() {
+        if slug.len() >= 40 {
+            break;
+        }
+        match c.to_ascii_lowercase() {
+            c if c.is_ascii_alphanumeric() => slug.push(c),
+            _ if slug.ends_with('-') || slug.is_empty() => {}
+            _ => slug.push('-'),
+        }
+    }
+    slug.trim_end_matches('-').to_owned()
 }
 
 struct Search {
@@ -200,6 +237,15 @@ mod tests {
         ] {
             assert_eq!(found(plain.clone()), vec![], "{plain}");
         }
+    }
+
+    #[test]
+    fn a_secret_has_a_name_that_stays() {
+        let name = name_for("Deploy to 生产", "/stages/0/manifests/1/stringData/DB_PASSWORD");
+        assert!(name.starts_with("deploy-to-db-password-") && name.len() == "deploy-to-db-password-".len() + 16, "{name}");
+        assert_eq!(name, name_for("Deploy to 生产", "/stages/0/manifests/1/stringData/DB_PASSWORD"));
+        assert_ne!(name, name_for("Deploy to 测试", "/stages/0/manifests/1/stringData/DB_PASSWORD"));
+        assert!(name_for("部署", "/0").bytes().all(|b| b.is_ascii_hexdigit()));
     }
 
     #[test]

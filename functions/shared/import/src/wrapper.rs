@@ -4,7 +4,7 @@
 
 mod coding;
 mod pacrd;
-mod template;
+pub(crate) mod template;
 
 use crate::flaw::Flaw;
 use crate::limits::PIPELINES_MAX;

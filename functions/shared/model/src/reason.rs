@@ -86,6 +86,8 @@ codes! {
     CheckpointRefused = "checkpoint-refused",
     /// Expected artifacts could not be bound when the execution started; the data names them.
     ArtifactsUnresolved = "artifacts-unresolved",
+    /// The trigger runs as a user whom nobody here knows; give that user a token, or take `runAsUser` out of the trigger.
+    RunAsUnknown = "run-as-unknown",
     /// The registry account the trigger needs cannot be reached; the start is tried again.
     RegistryUnavailable = "registry-unavailable",
     /// The worker that ran the execution died repeatedly without getting anywhere; an administrator looks at the log.

@@ -25,9 +25,6 @@ const ENTRIES_MAX: usize = 2_000;
 const PAGE: usize = 200;
 /// Longest text that is kept of what somebody wrote.
 const TEXT_CHARS_MAX: usize = 2_000;
-/// A parameter whose name contains one of these is kept without its value.
-const SECRET_NAMES: [&str; 10] =
-    ["password", "passwd", "secret", "token", "credential", "private", "apikey", "api_key", "api-key", "kubeconfig"];
 /// What stands for such a value.
 const HIDDEN: &str = "***";
 
@@ -308,12 +305,9 @@ fn short(text: &str) -> String {
 }
 
 fn shown(map: &Map<String, Value>) -> Map<String, Value> {
-    map.iter().map(|(name, value)| (name.clone(), if is_secret(name) { json!(HIDDEN) } else { visible(value) })).collect()
-}
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_lowercase();
-    SECRET_NAMES.iter().any(|secret| name.contains(secret))
+    map.iter()
+        .map(|(name, value)| (name.clone(), if import::secrets::speaks_of_one(name) { json!(HIDDEN) } else { visible(value) }))
+        .collect()
 }
 
 fn visible(value: &Value) -> Value {

@@ -1,21 +1,41 @@
-//! A push starts a pipeline: as the application's own service account, with an order in every project it is bound to.
+//! A push starts a pipeline, with an order in every project its application is bound to: as the user whom the trigger names, or as the
+//! application's own service account.
 
 use super::start::{self, Ground, Into, Ports, Request, Which};
 use crate::error::AppError;
+use crate::identity;
 use crate::pushes::Starter;
 use async_trait::async_trait;
 use futures::future::join;
 use model::artifact::Artifact;
-use model::id::{ExecutionId, PipelineId, TriggerId};
+use model::id::{AppName, ExecutionId, PipelineId, TriggerId};
 use model::order::Origin;
-use model::person::Principal;
+use model::person::{Principal, Role};
 use model::push::Delivery;
+use model::reason::{Reason, ReasonCode};
 use serde_json::{Map, Value, json};
 
 /// Starts pipelines for pushes.
 pub struct PushStarter<'a> {
     /// What a start needs.
     pub ports: Ports<'a>,
+}
+
+impl PushStarter<'_> {
+    /// Whose rights the execution has, and why it fails where nobody has that name. Whoever is named starts it and does no more: the
+    /// rights of operators and administrators are for people.
+    async fn runs_as(&self, application: &AppName, user: &str) -> Result<(Principal, Option<Reason>), AppError> {
+        let (user, own) = (user.trim(), Principal::trigger(application));
+        if user.is_empty() || user == own.name {
+            return Ok((own, None));
+        }
+        if let Some(found) = identity::named(self.ports.table, self.ports.clock, user).await? {
+            return Ok((Principal { role: found.role.map(|role| role.min(Role::Developer)), ..found }, None));
+        }
+        let message = format!("Failed on startup: the trigger runs as `{user}`, and nobody here is called so");
+        let reason = Reason::new(ReasonCode::RunAsUnknown, message, self.ports.clock.now_ms());
+        Ok((own, Some(reason.with(json!({ "user": user })))))
+    }
 }
 
 #[async_trait]
@@ -29,7 +49,7 @@ impl Starter for PushStarter<'_> {
     ) -> Result<Vec<ExecutionId>, AppError> {
         let table = self.ports.table;
         let (correlation, into) = (format!("delivery\n{}", delivery.id), Into::EveryProject);
-        // It runs as the application's own service account; who may save triggers was asked when this one was saved.
+        // Who may save triggers was asked when this one was saved.
         let ground = Ground::of(table, &delivery.application, Which::Known(pipeline), &into, |_| Ok(()));
         let (before, ground) = join(start::repeated(table, Some(&correlation)), ground).await;
         if let Some(found) = before? {
@@ -50,10 +70,11 @@ impl Starter for PushStarter<'_> {
         ] {
             seen.insert(key.to_owned(), value);
         }
+        let (submitter, failure) = self.runs_as(&application.name, &spec.run_as_user).await?;
         let request = Request {
             application: application.name.clone(),
             pipeline: pipeline.clone(),
-            submitter: Principal::trigger(&application.name),
+            submitter,
             origin: Origin::Trigger { trigger_type: spec.kind.clone(), trigger: trigger.to_string() },
             trigger: seen,
             constrained_to: Some(spec.expected_artifact_ids.clone()),
@@ -65,7 +86,7 @@ impl Starter for PushStarter<'_> {
             start_by_ms: None,
             parent: None,
         };
-        let started = start::begin(self.ports, &request, ground).await?;
+        let started = start::begin_or_fail(self.ports, &request, ground, failure).await?;
         Ok(vec![started.execution])
     }
 }

@@ -139,8 +139,18 @@ pub(super) async fn ground(ports: Ports<'_>, request: &Request) -> Result<Ground
 
 /// Starts a pipeline from what has been read already.
 pub(crate) async fn begin(ports: Ports<'_>, request: &Request, ground: Ground) -> Result<Started, AppError> {
-    let (plan, failure) = prepare(ports, request, &ground).await?;
-    create(ports, request, &plan, failure, ground).await
+    begin_or_fail(ports, request, ground, None).await
+}
+
+/// The same; with a reason it becomes a visible failed execution that says it.
+pub(super) async fn begin_or_fail(
+    ports: Ports<'_>,
+    request: &Request,
+    ground: Ground,
+    failure: Option<Reason>,
+) -> Result<Started, AppError> {
+    let (plan, unbound) = prepare(ports, request, &ground).await?;
+    create(ports, request, &plan, failure.or(unbound), ground).await
 }
 
 /// Everything that may refuse a start, and what would be stored; nothing is written.

@@ -7,6 +7,7 @@ mod document;
 pub(crate) mod hooks;
 mod inspect;
 mod lock;
+mod run_as;
 mod save;
 
 pub use bring::{Batch, Brought, BroughtPipeline, BroughtSecrets, PIPELINES_A_BATCH_MAX, SECRETS_A_BATCH_MAX, Was, bring};

@@ -2,7 +2,7 @@
 
 use super::{
     HomeRow, NameRow, PipelineRow, RevisionHead, Sought, Whole, document, head_key, home_key, hooks, inspect, lock, name_key, part_key,
-    row_key, seek, unknown, whole,
+    row_key, run_as, seek, unknown, whole,
 };
 use crate::applications;
 use crate::error::AppError;
@@ -160,12 +160,15 @@ pub(super) async fn revise(
     if let Some(newest) = newest.filter(|_| !same) {
         lock::check(&newest.document, &prepared.pipeline, into.caller)?;
     }
+    let lookup = (ports.table, ports.clock);
+    let unknown = run_as::check(lookup, into.caller, into.owner, newest.map(|newest| &newest.document), &prepared.pipeline).await?;
     let row = row(&prepared.pipeline, &prepared.document, id, old.as_ref().map_or(1, |(row, _, _)| row.revision + 1), into.caller, into.now);
     let mut entries = entries(&row, old.as_ref())?;
     entries.extend(first_limit(limited, &row.id, prepared.pipeline.concurrency)?);
     entries.extend(hooks::writes(hooks, ports.sealer, ports.entropy, &row.id, &prepared.pipeline).await?);
     let content = content(&row, text.as_bytes())?;
-    let document::Prepared { document, pipeline, warnings } = prepared;
+    let document::Prepared { document, pipeline, mut warnings } = prepared;
+    warnings.extend(unknown);
     Ok(Revised { row, pipeline, document, spellings, warnings, before: old.map(|(row, _, _)| row), same, entries, content })
 }
 

@@ -48,6 +48,15 @@ pub(super) fn kind_of_variable(name: &str) -> Option<&'static str> {
     kind(name).or_else(|| letters.ends_with(b"secret").then_some("secret"))
 }
 
+/// Words that the name of something secret may hold, besides those that it may end with.
+const WITHIN: [&str; 3] = ["secret", "credential", "private"];
+
+/// Whether a name speaks of a secret anywhere: for hiding, where too much is better than too little.
+pub(super) fn speaks_of_one(name: &str) -> bool {
+    let letters: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    ENDINGS.iter().map(|(ending, _)| *ending).chain(WITHIN).any(|word| letters.contains(word))
+}
+
 /// Words in front of a secret in a header.
 const SCHEMES: [&str; 3] = ["basic", "bearer", "token"];
 /// What says where a secret is, and is none itself.

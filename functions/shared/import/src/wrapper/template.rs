@@ -80,9 +80,14 @@ pub(crate) fn reference(pipeline: &Value) -> Option<&str> {
 
 /// Gives uses of a template that stands in the same file what the template holds.
 pub(super) fn expand(all: &mut [Found]) {
+    let known: Vec<(String, Value)> = all.iter().filter_map(|found| Some((found.template_id.clone()?, found.document.clone()))).collect();
+    expand_by(all, &known);
+}
+
+/// The same with templates that stand elsewhere, by their ids.
+pub(crate) fn expand_by(all: &mut [Found], known: &[(String, Value)]) {
     let uses =
         |found: &Found| (found.wrapper == Wrapper::TemplateInstance).then(|| reference(&found.document).map(str::to_owned)).flatten();
-    let known: Vec<(String, Value)> = all.iter().filter_map(|found| Some((found.template_id.clone()?, found.document.clone()))).collect();
     if known.is_empty() {
         return;
     }

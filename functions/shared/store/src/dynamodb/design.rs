@@ -68,6 +68,13 @@ pub const ENTITIES: &[Entity] = &[
     entity("application's guard", ("APP#{application..}", "GUARD"), 1, "what begins to use it", "its deletion"),
     entity("pipeline, in its application", ("APP#{application..}", "PIPE#{pipeline}"), 8, "pipelines", "pipelines, starts"),
     entity("pipeline's name", ("APP#{application..}", "NAME#{name..}"), 1, "pipelines", "pipelines, starts"),
+    entity(
+        "secret of an application, sealed",
+        ("APP#{application..}", "SECRET#{name}"),
+        96,
+        "secrets, pipelines",
+        "secrets, starts, orchestrator",
+    ),
     entity("pipeline's home", ("PIPE#{pipeline}", "HOME"), 1, "pipelines", "triggers, children"),
     entity("pipeline's revision", ("PIPE#{pipeline}", "REV#{number}"), 4, "pipelines", "pipelines, starts"),
     entity("part of a revision's document", ("PIPE#{pipeline}", "DOC#{number}#{part}"), 380, "pipelines", "pipelines, starts"),

@@ -12,8 +12,10 @@ use app::expect::Expect;
 use app::identity::{self, NewToken};
 use app::limits::Limits;
 use app::paging::PageRequest;
+use app::pipelines::{Batch, BroughtPipeline};
 use app::ports::{Clock, Hint, SignalSpec, StageHost, StepCall, StepEnd, StepFault, StepReport, StepResults, Table, Wake};
 use app::pushes::{self, Processing, Receiving, StoredSources};
+use app::secrets::NewSecret;
 use app::testing::{Counting, KeptChanges, KeptHints, ScriptedCluster, ScriptedRegistry, TurningSealer, principal};
 use app::{applications, orders, pipelines, projects, stage_types};
 use async_trait::async_trait;
@@ -276,6 +278,21 @@ impl Flows {
         self.table.tally();
         pipelines::load(&*self.table, &flaskapp(), "deploy").await.unwrap();
         self.done("look up a pipeline by name");
+        self.bring().await;
+        self.done("bring two pipelines and a secret");
+        self.bring().await;
+        self.done("bring them again");
+    }
+
+    async fn bring(&self) {
+        let p = &self.ports;
+        let save =
+            pipelines::SavePorts { table: &*self.table, clock: &*p.clock, entropy: &*p.entropy, sealer: &*p.sealer, changes: &*p.changes };
+        let document = |name: &str| json!({"name": name, "stages": [{"refId": "1", "type": "wait"}]});
+        let of = |name: &str| BroughtPipeline { written: document(name).into(), revision: None };
+        let secrets = vec![NewSecret { name: "db-password".to_owned(), value: "hunter2".to_owned() }];
+        let batch = Batch { pipelines: vec![of("one"), of("two")], secrets, dry_run: false };
+        pipelines::bring(&save, &root(), &flaskapp(), batch).await.unwrap();
     }
 
     async fn start(&self, name: &str, correlation: Option<&str>) -> ExecutionId {

@@ -1,8 +1,16 @@
 //! Reasons that no other test of the driver meets: how each comes about, and what a failure does to the rest.
 
 use super::*;
+use crate::execution::plan::Plan;
+use crate::execution::pushed::PushStarter;
+use crate::identity::{self, NewToken};
 use crate::ports::{Blame, StepFailure};
+use crate::pushes::Starter;
+use model::artifact::Artifact;
+use model::id::{PipelineId, TriggerId};
+use model::push::Delivery;
 use model::reason::Code;
+use std::collections::BTreeSet;
 
 type Said = fn(&StepCall) -> Answer;
 
@@ -165,4 +173,85 @@ async fn what_has_not_started_says_what_it_waits_for_or_why_it_never_will() {
     assert!(why(1).is(ReasonCode::UpstreamHalted));
     assert!(why(3).is(ReasonCode::WaitingForUpstream));
     assert_eq!(why(3).data["refIds"], json!(["3"]));
+}
+
+/// A pipeline whose only trigger says this besides.
+async fn hooked(world: &World, trigger: Value) -> (PipelineId, TriggerId) {
+    let mut docker = json!({"type": "docker", "enabled": true, "account": "r", "repository": "web"});
+    docker.as_object_mut().unwrap().extend(trigger.as_object().unwrap().clone());
+    let pipeline = world.install(json!({"stages": judged(), "triggers": [docker]})).await.unwrap();
+    let (_, revision) = pipelines::by_id(world.ports.table.as_ref(), &pipeline).await.unwrap().unwrap();
+    (pipeline, TriggerId::parse(revision.document["triggers"][0]["id"].as_str().unwrap()).unwrap())
+}
+
+async fn push(world: &World, (pipeline, trigger): (PipelineId, TriggerId)) -> Result<ExecutionId, AppError> {
+    let delivery: Delivery = serde_json::from_value(json!({"id": "d", "trigger": trigger, "pipeline": pipeline, "application": "flaskapp",
+        "pushed": {"source": "harbor", "repository": "web", "tag": "1"}, "receivedMs": 1, "state": {"state": "received"}}))
+    .unwrap();
+    let artifact = Artifact::image("r.io/web", "1", None);
+    let started = PushStarter { ports: world.start_ports() }.start(&pipeline, &trigger, artifact, &delivery).await;
+    started.map(|mut list| list.remove(0))
+}
+
+#[tokio::test]
+async fn a_trigger_runs_as_whom_it_names() {
+    let world = world(|_| succeeds());
+    let p = &world.ports;
+    let new = NewToken { name: "robot".to_owned(), role: Role::Administrator, groups: ["ops".to_owned()].into(), expires_ms: None };
+    identity::create(p.table.as_ref(), p.entropy.as_ref(), p.clock.as_ref(), &root(), None, new).await.unwrap();
+    let id = push(&world, hooked(&world, json!({"runAsUser": "robot"})).await).await;
+    let plan = load::<Plan>(p.table.as_ref(), &keys::plan(&id.unwrap())).await.unwrap().unwrap().0;
+    assert_eq!((plan.principal.name.as_str(), plan.principal.role), ("robot", Some(Role::Developer)), "no more than a start needs");
+    assert!(plan.principal.groups.contains("ops"));
+}
+
+#[tokio::test]
+async fn a_trigger_that_names_nobody_is_a_visible_failure() {
+    let world = world(|_| succeeds());
+    let id = push(&world, hooked(&world, json!({"runAsUser": "nobody"})).await).await;
+    let detail = world.detail(&id.unwrap()).await;
+    let reason = detail.reason.unwrap();
+    assert!(detail.status == Status::Terminal && reason.is(ReasonCode::RunAsUnknown), "{reason:?}");
+    assert_eq!(reason.data["user"], "nobody");
+}
+
+#[tokio::test]
+async fn a_user_whom_a_trigger_names_needs_the_right_to_start() {
+    let world = world(|_| succeeds());
+    let p = &world.ports;
+    let new = NewToken { name: "guest".to_owned(), role: Role::Developer, groups: BTreeSet::new(), expires_ms: None };
+    identity::create(p.table.as_ref(), p.entropy.as_ref(), p.clock.as_ref(), &root(), None, new).await.unwrap();
+    let hooked = hooked(&world, json!({"runAsUser": "guest"})).await;
+    world.allow(json!({"permissions": {"READ": ["ops"], "WRITE": ["ops"], "EXECUTE": ["ops"]}})).await;
+    let id = push(&world, hooked).await;
+    assert!(matches!(id, Err(AppError::Denied { .. })), "{id:?}");
+}
+
+#[tokio::test]
+async fn a_reference_that_nobody_would_replace_refuses_the_start() {
+    let world = world(|_| succeeds());
+    let stage = json!({"refId": "1", "type": "wait", "header": "secret://token", "comment": "see secret://token"});
+    let pipeline = world.install(json!({"stages": [stage]})).await.unwrap();
+    let refused = start::start(world.start_ports(), &world.request(&pipeline)).await.unwrap_err();
+    let AppError::Invalid(problems) = refused else { panic!("{refused:?}") };
+    let told: Vec<(&str, &str)> = problems.iter().map(|p| (p.pointer.as_str(), p.code.as_str())).collect();
+    assert_eq!(told, [("/stages/0/header", "secret-reference-unserved")]);
+}
+
+#[tokio::test]
+async fn the_prior_artifact_is_that_of_the_newest_that_has_ended() {
+    let world = world(|_| succeeds());
+    let expected = json!([{"id": "img", "displayName": "web", "usePriorArtifact": true,
+        "matchArtifact": {"type": "docker/image", "name": "r.io/web"}}]);
+    let pipeline = world.install(json!({"stages": judged(), "expectedArtifacts": expected})).await.unwrap();
+    let with = |version: &str| Request { artifacts: vec![Artifact::image("r.io/web", version, None)], ..world.request(&pipeline) };
+    let first = start::start(world.start_ports(), &with("1")).await.unwrap().execution;
+    assert_eq!(world.advance(&first).await, Rest::Ended);
+    world.clock.0.advance(1_000);
+    start::start(world.start_ports(), &with("2")).await.unwrap();
+    world.clock.0.advance(1_000);
+    let third = world.start(&pipeline).await;
+    let plan = load::<Plan>(world.ports.table.as_ref(), &keys::plan(&third)).await.unwrap().unwrap().0;
+    let versions: Vec<&str> = plan.artifacts.iter().map(|artifact| artifact.version.as_str()).collect();
+    assert_eq!(versions, ["1"], "one that only waits does not hide it");
 }
