@@ -162,7 +162,8 @@ pub(super) async fn revise(
     }
     let lookup = (ports.table, ports.clock);
     let unknown = run_as::check(lookup, into.caller, into.owner, newest.map(|newest| &newest.document), &prepared.pipeline).await?;
-    let row = row(&prepared.pipeline, &prepared.document, id, old.as_ref().map_or(1, |(row, _, _)| row.revision + 1), into.caller, into.now);
+    let row =
+        row(&prepared.pipeline, &prepared.document, id, old.as_ref().map_or(1, |(row, _, _)| row.revision + 1), into.caller, into.now);
     let mut entries = entries(&row, old.as_ref())?;
     entries.extend(first_limit(limited, &row.id, prepared.pipeline.concurrency)?);
     entries.extend(hooks::writes(hooks, ports.sealer, ports.entropy, &row.id, &prepared.pipeline).await?);
