@@ -151,7 +151,8 @@ impl<'t> Scan<'t> {
         let literal = self.text.get(start..self.at).unwrap_or_default();
         // Most numbers are plain; those that are not are read once, to see.
         let plain = literal.len() < 16 && literal.bytes().all(|b| b.is_ascii_digit());
-        if !plain && serde_json::from_str::<Value>(literal).is_ok_and(|value| value.to_string() != literal) {
+        let respelt = |value: Value| serde_json::to_string(&value).is_ok_and(|spelt| spelt != literal);
+        if !plain && serde_json::from_str::<Value>(literal).is_ok_and(respelt) {
             self.found.remember(self.pointer.clone(), literal);
         }
     }
