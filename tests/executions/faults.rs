@@ -171,16 +171,11 @@ async fn what_happens_to_all_connections_at_once_is_borne_and_told() {
     let plane = ControlPlane::shared().await.unwrap();
     let names = namespaces(plane, 3).await;
     let fleet = Fleet::before(&plane.kubeconfig(), &names).await;
-    let once =
-        |fault: Fault, namespace: &str| vec![Rule::every(fault).verbs(&WRITES).resources(&["Deployment"]).namespace(namespace).times(1)];
-    let all = |faults: [Option<Fault>; 3]| -> Vec<_> {
-        let one = |(fault, name): (Option<Fault>, &String)| {
-            let rules = fault.map(|fault| once(fault, name)).unwrap_or_default();
-            ("all at once".to_owned(), name.clone(), rules)
-        };
-        faults.into_iter().zip(&names).map(one).collect()
-    };
-    let came = played(&fleet, plane, &all([None, Some(Fault::Refuse { ms: 3_000 }), Some(Fault::Certificate { ms: 3_000 })])).await;
+    let once = |fault: Fault, after: u64| vec![Rule::every(fault).verbs(&WRITES).resources(&["Deployment"]).after(after).times(1)];
+    // The second comes with the change, long after the first is over.
+    let rules = [Vec::new(), once(Fault::Refuse { ms: 3_000 }, 0), once(Fault::Certificate { ms: 3_000 }, 1)];
+    let weathers: Vec<_> = names.iter().zip(rules).map(|(name, rules)| ("all at once".to_owned(), name.clone(), rules)).collect();
+    let came = played(&fleet, plane, &weathers).await;
     for (at, text) in [(1, "refuses connections"), (2, "is not trusted")] {
         same("all at once", &came[at], &came[0]);
         let said = came.iter().flat_map(|came| &came.said).any(|said| said.contains(text));

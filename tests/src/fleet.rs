@@ -186,6 +186,11 @@ pub fn contents(records: &[Record]) -> BTreeMap<String, Vec<String>> {
     all
 }
 
+fn in_short(record: &Record) -> String {
+    let Record { number, at_ms, verb, resource, name, fault, upstream_status, answered, done, .. } = record;
+    format!("{number} {at_ms} ms {} {resource} {name}: {fault:?} {upstream_status:?} {answered:?} {done:?}", verb.name())
+}
+
 /// No call was repeated that must not be. `crashed`: the server was killed meanwhile, so it may repeat what was answered.
 pub fn nothing_repeated_amiss(records: &[Record], why: &str, crashed: bool) {
     for (path, contents) in contents(records) {
@@ -200,7 +205,8 @@ pub fn nothing_repeated_amiss(records: &[Record], why: &str, crashed: bool) {
         if let Some(before) = last.insert(&record.path, record).filter(|before| before.body_digest == record.body_digest) {
             assert_eq!(before.query, record.query, "{why}: {} was repeated in another way", record.path);
             let well = before.done == Done::Answered && before.answered.is_some_and(|status| status < 300);
-            assert!(!well || crashed, "{why}: {} was repeated though it had been answered: {before:#?} {record:#?}", record.path);
+            let between = || records.iter().filter(|one| one.number >= before.number && one.number <= record.number).map(in_short);
+            assert!(!well || crashed, "{why}: it was repeated though it had been answered:\n{}", between().collect::<Vec<_>>().join("\n"));
         }
         if matches!(record.answered, Some(400 | 401 | 403 | 404 | 422)) {
             refused = Some(record);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use lexopt::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::{bench, capacity, cluster, lint, plugins, setup, simulate, test, up};
+use crate::{bench, capacity, cluster, lint, plugins, setup, simulate, test, torture, up};
 
 pub(crate) const USAGE: &str = "\
 usage: cargo dev COMMAND
@@ -25,6 +25,9 @@ usage: cargo dev COMMAND
   plugins               build the stage components and precompile them
   cluster build|up|down|status [--json]
                         the real control plane with simulated nodes
+  torture [--kills N] [--cluster real|KUBECONFIG] [--seed S]
+                        twenty executions at a time behind a cluster that misbehaves, the server killed N times at random
+                        moments; then what a client wrote down is compared with what is there
   bench [chain] [throughput] [fan] [history] [expressions] [--reference restate|none] [--json] [--repetitions N] [--clients N]
                         [--seconds N] [--patience SECONDS] [--data DIR]
                         measure the execution path, release build, beside a reference on the same disk (--data says which);
@@ -42,6 +45,7 @@ pub(crate) enum Command {
     Lint { json: bool },
     Test(test::Options),
     Simulate(simulate::Options),
+    Torture(torture::Options),
     Cluster { action: cluster::Action, json: bool },
     Up(up::Options),
     Bench(bench::Options),
@@ -60,6 +64,7 @@ impl Command {
             Self::Lint { json } => lint::run(json),
             Self::Test(options) => test::run(&options),
             Self::Simulate(options) => simulate::run(&options),
+            Self::Torture(options) => torture::run(&options),
             Self::Cluster { action, json } => cluster::run(&action, json),
             Self::Up(options) => up::run(&options),
             Self::Bench(options) => bench::run(&options),
@@ -85,6 +90,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         },
         "test" => parse_test(&mut parser),
         "simulate" => Ok(Command::Simulate(simulate::Options { words: parser.raw_args()?.collect() })),
+        "torture" => parse_torture(&mut parser),
         "cluster" => parse_cluster(&mut parser),
         "up" => parse_up(parser.raw_args()?),
         "bench" => parse_bench(&mut parser),
@@ -117,6 +123,19 @@ fn parse_test(parser: &mut lexopt::Parser) -> Result<Command> {
         }
     }
     Ok(Command::Test(options))
+}
+
+fn parse_torture(parser: &mut lexopt::Parser) -> Result<Command> {
+    let mut options = torture::Options::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("kills") => options.kills = parser.value()?.parse()?,
+            Long("seed") => options.seed = parser.value()?.parse()?,
+            Long("cluster") => options.cluster = torture::Cluster::parse(parser.value()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::Torture(options))
 }
 
 fn parse_cluster(parser: &mut lexopt::Parser) -> Result<Command> {
@@ -242,6 +261,14 @@ mod tests {
     }
 
     #[test]
+    fn torture_is_on_the_real_control_plane_unless_another_is_named() {
+        let Command::Torture(options) = words("torture --kills 7 --seed 3").unwrap() else { panic!() };
+        assert_eq!(options, torture::Options { kills: 7, seed: 3, cluster: torture::Cluster::Real });
+        let Command::Torture(options) = words("torture --cluster file").unwrap() else { panic!() };
+        assert_eq!(options.cluster, torture::Cluster::Kubeconfig("file".into()));
+    }
+
+    #[test]
     fn wrong_words_are_refused() {
         let wrong = [
             "dance",
@@ -256,7 +283,7 @@ mod tests {
             "up --cluster toy",
             "up --cluster real --kubeconfig f --context c",
         ];
-        let benches = ["bench dance", "bench --reference spinnaker", "bench --clients many"];
+        let benches = ["bench dance", "bench --reference spinnaker", "bench --clients many", "torture --kills many", "torture now"];
         for text in wrong.into_iter().chain(benches) {
             assert!(words(text).is_err(), "{text}");
         }

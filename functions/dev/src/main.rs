@@ -22,6 +22,7 @@ mod report;
 mod setup;
 mod simulate;
 mod test;
+mod torture;
 mod up;
 
 use std::process::ExitCode;

@@ -64,7 +64,10 @@ async fn a_server_with_a_playground_has_an_account_for_it() {
     let kubeconfig = Path::new(told["playgroundKubeconfig"].as_str().unwrap()).to_owned();
     assert_eq!((mode(&kubeconfig), kubeconfig.as_path()), (0o600, data.path().join("playground.kubeconfig").as_path()));
     let first = account(&server).await;
-    assert_eq!((&first["state"], &first["applications"], &first["namespaces"]), (&json!("ready"), &json!(["flaskapp"]), &json!(["default"])));
+    assert_eq!(
+        (&first["state"], &first["applications"], &first["namespaces"]),
+        (&json!("ready"), &json!(["flaskapp"]), &json!(["default"]))
+    );
     assert!(first["checks"].as_array().unwrap().iter().all(|check| check["passed"] == true), "{first}");
     // However it ends, the next start makes the account lead to the new playground.
     server.kill().await;

@@ -43,7 +43,7 @@ impl Decider {
             let nth = counted.seen;
             counted.seen += 1;
             let due = nth >= rule.after && rule.count.is_none_or(|count| counted.met < count);
-            if found.is_none() && due && falls(rule, self.script.seed, nth) {
+            if found.is_none() && due && falls(rule, self.script.seed, &salt(rule.per, ask, body_digest), nth) {
                 counted.met += 1;
                 found = Some((rule.name.clone(), rule.fault.clone()));
             }
@@ -71,11 +71,23 @@ fn group(per: Per, ask: &Ask, body_digest: &str) -> String {
     }
 }
 
-fn falls(rule: &Rule, seed: u64, nth: u64) -> bool {
+/// What gives a group dice of its own. The namespace is none of it: tests have new ones each time.
+fn salt(per: Per, ask: &Ask, body_digest: &str) -> String {
+    match per {
+        Per::Script | Per::Namespace => String::new(),
+        Per::Object => format!("{}/{}", ask.resource, ask.name),
+        Per::Request => format!("{} {}/{} {body_digest}", ask.verb.name(), ask.resource, ask.name),
+    }
+}
+
+fn falls(rule: &Rule, seed: u64, salt: &str, nth: u64) -> bool {
     let Some(probability) = rule.probability else { return true };
     let mut hash = Sha256::new();
     hash.update(rule.seed.unwrap_or(seed).to_be_bytes());
-    hash.update(rule.name.as_bytes());
+    for part in [rule.name.as_str(), salt] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
     hash.update(nth.to_be_bytes());
     let digest = hash.finalize();
     let drawn = digest.iter().take(4).fold(0_u32, |drawn, byte| (drawn << 8) | u32::from(*byte));
@@ -146,6 +158,16 @@ mod tests {
         assert_ne!(draw(7, false), draw(8, false));
         let count = draw(7, false).into_iter().filter(|fell| *fell).count();
         assert!((30..=90).contains(&count), "{count} of 200 at 0.3");
+    }
+
+    #[test]
+    fn what_is_counted_apart_has_dice_of_its_own() {
+        let draw = |namespace: &str, name: &str| -> Vec<bool> {
+            let mut decider = Decider::new(Script::of([Rule::every(Fault::Reset).per(Per::Object).chance(0.5, 7)]));
+            (0..50).map(|_| fired(&mut decider, &get(namespace, name))).collect()
+        };
+        assert_eq!(draw("a", "x"), draw("b", "x"));
+        assert_ne!(draw("a", "x"), draw("a", "y"));
     }
 
     #[test]

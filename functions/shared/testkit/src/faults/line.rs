@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -14,11 +15,13 @@ use tokio::sync::watch;
 pub(super) struct Line {
     cut: watch::Sender<bool>,
     closed: watch::Sender<bool>,
+    /// The last request on it.
+    last: AtomicU64,
 }
 
 impl Line {
     pub(super) fn new() -> Self {
-        Self { cut: watch::Sender::new(false), closed: watch::Sender::new(false) }
+        Self { cut: watch::Sender::new(false), closed: watch::Sender::new(false), last: AtomicU64::new(0) }
     }
 
     /// Breaks it.
@@ -32,6 +35,16 @@ impl Line {
         let _ = self.cut.subscribe().wait_for(|cut| *cut).await;
     }
 
+    /// This request is on it now.
+    pub(super) fn carries(&self, number: u64) {
+        self.last.store(number, Ordering::SeqCst);
+    }
+
+    /// The last request on it.
+    pub(super) fn last(&self) -> u64 {
+        self.last.load(Ordering::SeqCst)
+    }
+
     /// Nobody is at the other end any more.
     pub(super) fn close(&self) {
         self.closed.send_replace(true);
@@ -40,6 +53,11 @@ impl Line {
     /// Returns when nobody is at the other end any more.
     pub(super) async fn when_closed(&self) {
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+
+    /// Nothing that is said on it now is heard.
+    pub(super) fn is_dead(&self) -> bool {
+        self.is_cut() || *self.closed.borrow()
     }
 
     fn is_cut(&self) -> bool {

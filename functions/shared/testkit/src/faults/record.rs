@@ -19,7 +19,7 @@ pub enum Done {
     Open,
     /// It was answered; of a stream, its head.
     Answered,
-    /// Its connection was broken instead.
+    /// Its connection was broken instead, or so soon after that the answer may be lost.
     Broken,
 }
 

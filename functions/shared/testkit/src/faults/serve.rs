@@ -58,9 +58,15 @@ impl Doors {
         lines.push(Arc::downgrade(line));
     }
 
-    fn cut_all(&self) {
+    /// Breaks every connection, and gives the last request on each: its answer may be lost.
+    fn cut_all(&self) -> Vec<u64> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().filter_map(Weak::upgrade).for_each(|line| line.cut());
+        let all = lines.iter().filter_map(Weak::upgrade);
+        all.map(|line| {
+            line.cut();
+            line.last()
+        })
+        .collect()
     }
 
     fn refuse(&self, ms: u64) {
@@ -70,7 +76,6 @@ impl Doors {
 
     fn foreign(&self, ms: u64) {
         *self.foreign_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + Duration::from_millis(ms));
-        self.cut_all();
     }
 
     fn is_foreign(&self) -> bool {
@@ -138,7 +143,7 @@ async fn listen(
             }
             Some(closed) = knocks.recv() => {
                 drop(listener);
-                shared.doors.cut_all();
+                break_all(&shared);
                 tokio::time::sleep(closed).await;
                 // Whatever was asked for meanwhile was part of it.
                 while knocks.try_recv().is_ok() {}
@@ -151,6 +156,12 @@ async fn listen(
             }
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
         }
+    }
+}
+
+fn break_all(shared: &Shared) {
+    for number in shared.doors.cut_all() {
+        shared.note(number, |record| record.done = Done::Broken);
     }
 }
 
@@ -217,6 +228,7 @@ async fn answer(shared: Arc<Shared>, line: Arc<Line>, request: Request<Incoming>
         done: Done::Open,
     };
     let number = shared.records().add(record);
+    line.carries(number);
     let passing = Passing { shared, line, number, ask, method: parts.method, target, headers: parts.headers, body };
     if !granted {
         return passing.answered(answers::refusal(401, "Unauthorized", "Unauthorized"));
@@ -266,6 +278,7 @@ impl Passing {
             }
             Some(Fault::Certificate { ms }) => {
                 self.shared.doors.foreign(ms);
+                break_all(&self.shared);
                 self.broken()
             }
             Some(Fault::DropWatch { after_events, broken }) => {
@@ -280,7 +293,10 @@ impl Passing {
     /// Notes what is answered.
     fn answered(&self, response: Response) -> Response {
         let status = response.status().as_u16();
-        self.shared.note(self.number, |record| (record.answered, record.done) = (Some(status), Done::Answered));
+        self.shared.note(self.number, |record| {
+            let heard = (Some(status), Done::Answered);
+            (record.answered, record.done) = if self.line.is_dead() { (None, Done::Broken) } else { heard };
+        });
         response
     }
 
