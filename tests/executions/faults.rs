@@ -91,7 +91,7 @@ fn mixed(seed: u64) -> Vec<Rule> {
         (0.05, reads(Fault::Reset)),
         (0.05, reads(Fault::Fail { status: 503 })),
         (0.15, reads(Fault::Stale)),
-        (0.15, watches(Fault::Gone { at_once: seed % 2 == 0 })),
+        (0.15, watches(Fault::Gone { at_once: seed.is_multiple_of(2) })),
         (0.15, watches(Fault::DropWatch { after_events: 1, broken: seed % 2 == 1 })),
         (0.20, watches(Fault::DelayWatch { ms: 700 })),
         (0.20, watches(Fault::RepeatWatch)),

@@ -172,8 +172,7 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, tls: TlsAcceptor) {
     let Ok(stream) = tls.accept(wire).await else { return };
     let service = service_fn(|request: Request<Incoming>| {
         // Whoever gives up waiting does not undo what was passed on, so that the record knows what became of it.
-        let answer = tokio::spawn(answer(shared.clone(), line.clone(), request));
-        async move { answer.await }
+        tokio::spawn(answer(shared.clone(), line.clone(), request))
     });
     tokio::select! {
         biased;

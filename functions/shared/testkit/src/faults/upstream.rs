@@ -38,10 +38,10 @@ impl Upstream {
         // A second installation is refused, which is fine: some provider is there.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let document: Value = serde_norway::from_str(kubeconfig).map_err(|_| unusable("is neither YAML nor JSON"))?;
-        let context = named(&document, "contexts", "context", document["current-context"].as_str())?;
-        let cluster = named(&document, "clusters", "cluster", context["cluster"].as_str())?;
-        let user = named(&document, "users", "user", context["user"].as_str())?;
-        let server = cluster["server"].as_str().ok_or_else(|| unusable("names no server"))?.trim_end_matches('/').to_owned();
+        let context = named(&document, "contexts", "context", text(&document, "current-context"))?;
+        let cluster = named(&document, "clusters", "cluster", text(context, "cluster"))?;
+        let user = named(&document, "users", "user", text(context, "user"))?;
+        let server = text(cluster, "server").ok_or_else(|| unusable("names no server"))?.trim_end_matches('/').to_owned();
         let mut builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).connect_timeout(CONNECT_MAX);
         if let Some(pem) = data(cluster, "certificate-authority")? {
             builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem)?);
@@ -49,7 +49,7 @@ impl Upstream {
         if let (Some(certificate), Some(key)) = (data(user, "client-certificate")?, data(user, "client-key")?) {
             builder = builder.identity(reqwest::Identity::from_pem(&[key, b"\n".to_vec(), certificate].concat())?);
         }
-        let token = user["token"].as_str().map(str::to_owned);
+        let token = text(user, "token").map(str::to_owned);
         Ok(Self { client: builder.build()?, server, token })
     }
 
@@ -80,19 +80,23 @@ fn unusable(why: &str) -> Error {
     Error::Invalid(format!("the kubeconfig {why}"))
 }
 
+fn text<'a>(of: &'a Value, key: &str) -> Option<&'a str> {
+    of.get(key).and_then(Value::as_str)
+}
+
 fn named<'a>(document: &'a Value, list: &str, key: &str, name: Option<&str>) -> Result<&'a Value> {
     let name = name.ok_or_else(|| unusable(&format!("does not say which of its {list} is meant")))?;
-    let mut all = document[list].as_array().into_iter().flatten();
-    let found = all.find(|one| one["name"] == name).map(|one| &one[key]);
+    let mut all = document.get(list).and_then(Value::as_array).into_iter().flatten();
+    let found = all.find(|one| text(one, "name") == Some(name)).and_then(|one| one.get(key));
     found.ok_or_else(|| unusable(&format!("has no {name:?} among its {list}")))
 }
 
 /// Inline data, or what lies in the file that is named.
 fn data(of: &Value, key: &str) -> Result<Option<Vec<u8>>> {
-    if let Some(text) = of[format!("{key}-data")].as_str() {
+    if let Some(text) = text(of, &format!("{key}-data")) {
         return STANDARD.decode(text.trim()).map(Some).map_err(|_| unusable(&format!("has {key}-data that is not base64")));
     }
-    match of[key].as_str().map(Path::new) {
+    match text(of, key).map(Path::new) {
         Some(path) => fs::read(path).map(Some).map_err(Error::io(path)),
         None => Ok(None),
     }
