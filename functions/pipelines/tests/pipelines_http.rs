@@ -210,7 +210,7 @@ async fn projects_bind_applications_again_and_again() {
     assert_eq!((refused.status, refused.code(), &refused.json["data"]["applications"]), (409, "project-in-use", &json!(["flaskapp"])));
     let refused = b.operator.delete("/api/applications/flaskapp").await;
     assert_eq!((refused.status, refused.code()), (409, "application-in-use"));
-    assert_eq!(refused.json["data"], json!({"pipelines": ["deploy"], "projects": ["cd-demo"]}));
+    assert_eq!(refused.json["data"], json!({"pipelines": ["deploy"], "projects": ["cd-demo"], "secrets": []}));
     for _ in 0..2 {
         assert_eq!(b.operator.delete(path).await.json["applications"], json!([]));
     }
@@ -354,15 +354,15 @@ async fn pipelines_are_brought_together_or_not_at_all() {
     let bad = json!({"document": {"name": "bad", "stages": [{"refId": "1"}]}});
     let refused = b.operator.post(PIPELINES, json!({"pipelines": [good("one"), bad]})).await;
     assert_eq!((refused.status, refused.code()), (422, "invalid"));
-    assert_eq!(refused.body["errors"][0]["pointer"], "/pipelines/1/document/stages/0/type");
+    assert_eq!(refused.json["errors"][0]["pointer"], "/pipelines/1/document/stages/0/type");
     assert_eq!(b.operator.get(&format!("{PIPELINES}/one")).await.status, 404);
     let dry = b.operator.post(PIPELINES, json!({"pipelines": [good("one")], "dryRun": true})).await;
-    assert_eq!((&dry.body["pipelines"][0]["was"], &dry.body["pipelines"][0]["id"]), (&json!("created"), &Value::Null));
+    assert_eq!((&dry.json["pipelines"][0]["was"], &dry.json["pipelines"][0]["id"]), (&json!("created"), &Value::Null));
     let both = || json!({"pipelines": [good("one"), good("two")]});
     let done = b.operator.post(PIPELINES, both()).await;
-    assert_eq!((done.status, &done.body["pipelines"][1]["was"]), (200, &json!("created")), "{}", done.body);
+    assert_eq!((done.status, &done.json["pipelines"][1]["was"]), (200, &json!("created")), "{}", done.json);
     let again = b.operator.post(PIPELINES, both()).await;
-    assert_eq!((&again.body["pipelines"][0]["was"], &again.body["pipelines"][0]["revision"]), (&json!("unchanged"), &json!(1)));
+    assert_eq!((&again.json["pipelines"][0]["was"], &again.json["pipelines"][0]["revision"]), (&json!("unchanged"), &json!(1)));
     let mut knows = both();
     knows["pipelines"][0]["revision"] = json!(0);
     assert_eq!(b.operator.post(PIPELINES, knows).await.code(), "version-differs");
@@ -377,22 +377,22 @@ async fn a_secret_goes_in_and_is_never_given_back() {
     let path = format!("{SECRETS}/db-password");
     let mut said = String::new();
     let made = b.operator.put(&path, "", json!({"value": "hunter2"})).await;
-    assert_eq!((made.status, &made.body["reference"]), (201, &json!("secret://db-password")));
+    assert_eq!((made.status, &made.json["reference"]), (201, &json!("secret://db-password")));
     assert_eq!(b.operator.put(&path, "", json!({"value": "hunter3"})).await.status, 428);
     let changed = b.operator.put(&path, "\"1\"", json!({"value": "hunter3"})).await;
-    assert_eq!((changed.status, &changed.body["version"]), (200, &json!(2)));
+    assert_eq!((changed.status, &changed.json["version"]), (200, &json!(2)));
     for body in [json!({"value": 1_234_567}), json!({"value": {"hunter": 4}}), json!({"value": ""}), json!({"value": "x", "more": 1})] {
         let refused = b.operator.put(&format!("{SECRETS}/other"), "", body).await;
         assert_eq!(refused.status, 422);
-        assert!(!refused.body.to_string().contains("1234567"), "{}", refused.body);
-        said.push_str(&refused.body.to_string());
+        assert!(!refused.json.to_string().contains("1234567"), "{}", refused.json);
+        said.push_str(&refused.json.to_string());
     }
     let listed = b.operator.get(SECRETS).await;
-    assert_eq!(listed.body["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(listed.json["items"].as_array().map(Vec::len), Some(1));
     let shown = b.operator.get(&path).await;
-    said.push_str(&format!("{} {} {} {}", made.body, changed.body, listed.body, shown.body));
+    said.push_str(&format!("{} {} {} {}", made.json, changed.json, listed.json, shown.json));
     let brought = json!({"pipelines": [{"document": {"name": "p", "stages": []}}], "secrets": [{"name": "s", "value": "hunter5"}]});
-    said.push_str(&b.operator.post(PIPELINES, brought).await.body.to_string());
+    said.push_str(&b.operator.post(PIPELINES, brought).await.json.to_string());
     assert!(!said.contains("hunter"), "{said}");
     assert_eq!(b.operator.get(&format!("{SECRETS}/none")).await.status, 404);
     assert_eq!(b.operator.send("DELETE", &path, &[], None).await.status, 204);

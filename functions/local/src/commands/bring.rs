@@ -93,12 +93,8 @@ fn finish(import: &Import, session: &mut Session, counts: &Counts) -> Result<(),
 
 /// A file without pipelines is said to be one; one that cannot be read is a refusal.
 fn unread(report: &Report, session: &mut Session, counts: &mut Counts) -> Result<(), Failure> {
-    if report.is_none() {
-        counts.without += 1
-    } else {
-        counts.refused += 1
-    }
-    let outcome = if report.is_none() { "no-pipeline" } else { "refused" };
+    let (outcome, count) = if report.is_none() { ("no-pipeline", &mut counts.without) } else { ("refused", &mut counts.refused) };
+    *count += 1;
     session.out.event(&json!({"file": report.file, "outcome": outcome, "reports": [report]}), report.text().trim_end())
 }
 
@@ -120,20 +116,20 @@ async fn one(import: &Import, file: &str, checked: Vec<Checked>, session: &mut S
     // A template is what pipelines are made of, and none itself.
     let (templates, checked): (Vec<_>, Vec<_>) = checked.into_iter().partition(|c| c.report.wrapper == Some(Wrapper::TemplateV2));
     let reports: Vec<&Report> = templates.iter().chain(&checked).map(|checked| &checked.report).collect();
-    let refused: Vec<String> = checked.iter().filter_map(obstacle).collect();
+    let broken = templates.iter().filter(|template| !template.report.imported);
+    let refused: Vec<String> = broken.filter_map(|t| t.report.reason.clone()).chain(checked.iter().filter_map(obstacle)).collect();
     if checked.is_empty() || !refused.is_empty() {
-        let outcome = if checked.is_empty() { "template" } else { "refused" };
-        if checked.is_empty() {
-            counts.without += 1
-        } else {
-            counts.refused += 1
-        }
         let mut said: String = reports.iter().map(|report| report.text()).collect();
-        if checked.is_empty() {
+        // Writing to a String does not fail.
+        let outcome = if refused.is_empty() {
+            counts.without += 1;
             let _ = writeln!(said, "{file}: a template is not saved by itself");
+            "template"
         } else {
+            counts.refused += 1;
             let _ = writeln!(said, "{file}: nothing of it was imported: {}", refused.join("; "));
-        }
+            "refused"
+        };
         return session.out.event(&json!({"file": file, "outcome": outcome, "reports": reports}), said.trim_end());
     }
     let reports: Vec<Report> = checked.iter().map(|checked| checked.report.clone()).collect();

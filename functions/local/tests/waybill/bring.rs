@@ -102,7 +102,7 @@ async fn a_file_that_is_broken_somewhere_is_left_alone_as_a_whole() {
     let good = r#"{"name": "good", "stages": [{"refId": "1", "type": "wait"}]}"#;
     file(files.path(), "1-cut.json", "{\"stages\": [");
     file(files.path(), "2-half.json", &format!("[{good}, {{\"name\": \"bad\", \"stages\": [{{\"refId\": \"1\"}}]}}]"));
-    file(files.path(), "3-twice.json", "{\"name\": \"twice\", \"name\": \"thrice\", \"stages\": []}");
+    file(files.path(), "3-twice.json", "{\"name\": \"twice\", \"name\": \"thrice\", \"stages\": [{\"refId\": \"1\", \"type\": \"wait\"}]}");
     file(files.path(), "4-fine.json", r#"{"name": "Fine", "stages": [{"refId": "1", "type": "wait"}]}"#);
     file(files.path(), "5-case.json", r#"{"name": "fine", "stages": [{"refId": "1", "type": "wait"}]}"#);
     let import = ["pipelines", "import", files.path().to_str().unwrap(), "--application", "shop", "--json"];
@@ -148,5 +148,29 @@ async fn secrets_are_stored_apart_and_shown_by_nobody() {
     assert_eq!(server.call(&["secrets", "delete", "shop", &name]).await.code, 1);
     all.push_str(&format!("{shown:?}{set:?}{listed:?}{gone:?}"));
     assert!(!all.contains("hunter2") && !all.contains("another-one"), "{all}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_template_of_another_file_is_filled_in() {
+    let (data, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (server, _components) = served(data.path()).await;
+    let template = json!({"schema": "v2", "id": "base", "variables": [{"name": "n", "type": "int", "defaultValue": 1}],
+        "pipeline": {"name": "Base", "stages": [{"refId": "1", "type": "wait", "waitTime": "${templateVariables.n}"}]}});
+    let used = json!({"schema": "v2", "application": "shop", "name": "x", "type": "templatedPipeline", "variables": {"n": 3},
+        "template": {"reference": "spinnaker://base:stable"}, "stages": []});
+    let alone = file(files.path(), "x.json", &used.to_string());
+    let said = server.call(&["pipelines", "import", alone.to_str().unwrap(), "--application", "shop"]).await;
+    assert!(said.code == 1 && said.out.contains("template-needed"), "{said:?}");
+    file(files.path(), "base.json", &template.to_string());
+    server.call(&["pipelines", "import", files.path().to_str().unwrap(), "--application", "shop"]).await.fine();
+    let shown = server.call(&["pipelines", "show", "shop", "x"]).await.fine();
+    let document: Value = serde_json::from_str(&shown.out).unwrap();
+    assert_eq!((&document["stages"][0]["type"], &document["templateVariables"]["n"]), (&json!("wait"), &json!(3)));
+    let mut own = template;
+    own["pipeline"]["template"] = json!({"reference": "spinnaker://base"});
+    let own = file(files.path(), "own.json", &own.to_string());
+    let said = server.call(&["pipelines", "import", own.to_str().unwrap(), "--application", "shop"]).await;
+    assert!(said.code == 1 && said.out.contains("template-includes-itself"), "{said:?}");
     server.stop().await;
 }
