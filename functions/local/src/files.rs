@@ -35,12 +35,17 @@ pub(crate) fn secret(path: &Path) -> Result<String, Failure> {
 pub(crate) fn document(path: &Path) -> Result<Value, Failure> {
     let text = text(path)?;
     let yaml = path.extension().is_some_and(|end| end == "yaml" || end == "yml");
-    let parsed = if yaml {
-        serde_norway::from_str(&text).map_err(|error| error.to_string())
-    } else {
-        serde_json::from_str(&text).map_err(|error| error.to_string())
-    };
+    let parsed = if yaml { one_of_yaml(&text) } else { serde_json::from_str(&text).map_err(|error| error.to_string()) };
     parsed.map_err(|message| Failure::Usage(format!("{} is not {}: {message}", path.display(), if yaml { "YAML" } else { "JSON" })))
+}
+
+fn one_of_yaml(text: &str) -> Result<Value, String> {
+    let documents: [Value; 1] = import::yaml::file(text)
+        .map_err(|error| error.to_string())?
+        .try_into()
+        .map_err(|many: Vec<Value>| format!("it holds {} documents, where one is expected", many.len()))?;
+    let [document] = documents;
+    Ok(document)
 }
 
 /// The same with how its numbers are written; YAML has no spelling that JSON could keep.
@@ -92,6 +97,10 @@ mod tests {
         };
         assert_eq!(document(&path("a.json", "{\"x\": 1}")).unwrap(), json!({"x": 1}));
         assert_eq!(document(&path("a.yaml", "x: 1\n")).unwrap(), json!({"x": 1}));
+        assert!(
+            matches!(document(&path("two.yaml", "x: 1\n---\nx: 2\n")), Err(Failure::Usage(message)) if message.contains("2 documents"))
+        );
+        assert!(matches!(document(&path("twice.yaml", "x: 1\nx: 2\n")), Err(Failure::Usage(message)) if message.contains("stands twice")));
         assert!(matches!(document(&path("b.json", "x: 1")), Err(Failure::Usage(message)) if message.contains("JSON")));
         assert!(matches!(document(&folder.path().join("none")), Err(Failure::File { .. })));
         assert_eq!(secret(&path("token", "wb_x\r\n")).unwrap(), "wb_x");

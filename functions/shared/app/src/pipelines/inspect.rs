@@ -2,6 +2,7 @@
 
 use crate::error::AppError;
 use crate::ports::Table;
+use crate::secrets::references;
 use crate::stage_types;
 use model::pipeline::{Pipeline, Revision};
 use model::problem::Problem;
@@ -49,6 +50,7 @@ pub async fn inspect(table: &dyn Table, revision: &Revision) -> Result<Inspectio
         Err(warnings) => return Ok(Inspection { stages: Vec::new(), warnings }),
     };
     warnings.extend(unsupported(&pipeline, &installed));
+    warnings.extend(references::unserved(&revision.document));
     let row = |stage: model::pipeline::Stage| StageRow {
         supported: installed.contains(&stage.kind),
         ref_id: stage.ref_id.to_string(),

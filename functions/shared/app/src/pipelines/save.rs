@@ -11,6 +11,7 @@ use crate::execution::slots::{self, Slots};
 use crate::expect::{Expect, differs};
 use crate::ports::{Change, Changes, Clock, Condition, Entropy, Item, Sealer, Table, TransactError, Transaction, Write};
 use crate::record;
+use crate::secrets::references;
 use crate::stage_types;
 use futures::future::{join, join3, try_join, try_join3};
 use model::Millis;
@@ -170,6 +171,7 @@ pub(super) async fn revise(
     let content = content(&row, text.as_bytes())?;
     let document::Prepared { document, pipeline, mut warnings } = prepared;
     warnings.extend(unknown);
+    warnings.extend(references::unserved(&document));
     Ok(Revised { row, pipeline, document, spellings, warnings, before: old.map(|(row, _, _)| row), same, entries, content })
 }
 

@@ -7,7 +7,7 @@ use crate::error::AppError;
 use crate::ports::Table;
 use import::secrets::REFERENCE_PREFIX;
 use model::id::AppName;
-use model::problem::{Problems, token};
+use model::problem::{Problem, Problems, token};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,6 +77,19 @@ pub fn in_pipeline(document: &Value) -> Vec<Reference> {
     look.found
 }
 
+/// What there is to say of references that nothing would replace: they refuse a start.
+#[must_use]
+pub fn unserved(document: &Value) -> Vec<Problem> {
+    let unserved = in_pipeline(document).into_iter().filter(|reference| !reference.served);
+    unserved
+        .map(|Reference { pointer, name, .. }| Problem { pointer, code: UNSERVED.to_owned(), message: as_text(&name), warning: true })
+        .collect()
+}
+
+fn as_text(name: &str) -> String {
+    format!("the reference to the secret `{name}` would be passed on as a text here: {PLACES}")
+}
+
 /// Refuses a start that would pass a reference on as it stands, or whose secret is not there: everything at once.
 pub(crate) async fn check(table: &dyn Table, application: &AppName, references: &[Reference]) -> Result<(), AppError> {
     if references.is_empty() {
@@ -86,8 +99,7 @@ pub(crate) async fn check(table: &dyn Table, application: &AppName, references: 
     let mut there: BTreeMap<&str, bool> = BTreeMap::new();
     for Reference { pointer, name, served } in references {
         if !served {
-            let message = format!("the reference to the secret `{name}` would be passed on as a text here: {PLACES}");
-            problems.error(pointer, UNSERVED, message);
+            problems.error(pointer, UNSERVED, as_text(name));
             continue;
         }
         if !there.contains_key(name.as_str()) {

@@ -149,10 +149,15 @@ async fn many_come_in_one_transaction_and_too_many_are_refused() {
 async fn what_is_not_there_is_said() {
     let b = Bench::new().await;
     let document = json!({"name": "p", "triggers": [{"type": "docker", "account": "hub", "repository": "w"}],
-        "stages": [{"refId": "1", "type": "deployManifest", "account": "prod"}]});
+        "stages": [{"refId": "1", "type": "deployManifest", "account": "prod", "header": "secret://x"}]});
     let (brought, _) = b.bring("shop", of(vec![document])).await.unwrap();
     let told: Vec<String> = brought[0].warnings.iter().map(|w| format!("{} {}", w.pointer, w.code)).collect();
-    for wanted in ["/stages/0/account account-unknown", "/triggers/0/account registry-unknown", "/stages/0/type unsupported-stage-type"] {
+    for wanted in [
+        "/stages/0/account account-unknown",
+        "/triggers/0/account registry-unknown",
+        "/stages/0/type unsupported-stage-type",
+        "/stages/0/header secret-reference-unserved",
+    ] {
         assert!(told.iter().any(|one| one == wanted), "{told:?}");
     }
 }

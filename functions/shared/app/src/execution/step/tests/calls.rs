@@ -1,7 +1,8 @@
 //! What a step is called with, and which of its settings are resolved for it.
 
 use super::*;
-use crate::ports::RunInfo;
+use crate::ports::{ApplyOptions, RunInfo};
+use crate::secrets::{self, NewSecret, SecretPorts};
 
 struct Seen {
     info: RunInfo,
@@ -116,4 +117,36 @@ async fn what_cannot_be_resolved_is_named_by_its_place() {
     let places: Vec<&str> = reason.data["errors"].as_array().unwrap().iter().filter_map(|error| error["pointer"].as_str()).collect();
     assert_eq!(places, ["/deep/list/1", "/other"]);
     assert!(reason.message.ends_with("at /deep/list/1"), "{}", reason.message);
+}
+
+#[tokio::test]
+async fn a_step_hands_over_a_reference_and_the_cluster_gets_the_value() {
+    let cluster = Arc::new(ScriptedCluster::default());
+    let mut world = world(|call| {
+        let cluster = call.cluster.clone();
+        async move {
+            let at = cluster.read_address("https://c", None, "t", false).unwrap();
+            let env = json!([{"name": "PASSWORD", "value": "secret://db"}]);
+            let pod = json!({"kind": "Pod", "spec": {"containers": [{"name": "c", "env": env}]}});
+            let applied = cluster.apply(&at, &pod, ApplyOptions::default()).await.unwrap();
+            let results = StepResults { outputs: json!({"live": applied.live}), ..StepResults::default() };
+            Ok(report(StepEnd::Succeeded(results)))
+        }
+        .boxed()
+    });
+    world.ports.cluster = cluster.clone();
+    let pipeline = world.install(json!({"stages": [{"refId": "1", "type": "wait", "note": "with secret://db"}]})).await.unwrap();
+    let p = &world.ports;
+    let ports = SecretPorts { table: p.table.as_ref(), clock: p.clock.as_ref(), sealer: p.sealer.as_ref(), changes: p.changes.as_ref() };
+    let new = NewSecret { name: "db".to_owned(), value: "hunter2-long".to_owned() };
+    secrets::put(ports, &root(), &AppName::parse("flaskapp").unwrap(), &new, &Expect::Nothing).await.unwrap();
+    let id = world.start(&pipeline).await;
+    assert_eq!(world.advance(&id).await, Rest::Ended);
+    let detail = world.detail(&id).await;
+    let ports = follow::Ports { table: p.table.as_ref(), blobs: p.blobs.as_ref(), changes: p.changes.as_ref(), clock: p.clock.as_ref() };
+    let stage = follow::stage(ports, &root(), &id, "1").await.unwrap();
+    assert_eq!(detail.status, Status::Succeeded);
+    assert!(cluster.applied()[0].to_string().contains("hunter2-long"));
+    let kept = format!("{detail:?} {stage:?} {}", world.table.table.dump());
+    assert!(kept.contains("secret://db") && !kept.contains("hunter2-long"), "nothing that is kept or shown holds the value");
 }
