@@ -47,6 +47,13 @@ pub(crate) fn fill(object: &mut Value) {
     known(object);
 }
 
+/// Takes over from the object that is there what was given to it and is not said anew: addresses and node ports.
+pub(crate) fn carry(old: &Value, new: &mut Value) {
+    if said(new, "/kind") == "Service" && said(new, "/apiVersion") == "v1" {
+        service::carry(old, new);
+    }
+}
+
 fn nothing(_: &mut Value) {}
 
 /// Sets a field that is not there, in an object that is there.

@@ -22,7 +22,6 @@ pub(super) fn sync(world: &mut World<'_>) {
 fn one(world: &mut World<'_>, stored: &Arc<Value>) {
     let mut deployment = Value::clone(stored);
     if deployment.pointer("/spec/selector") == Some(&json!({})) {
-        world.warning(&deployment, "SelectingAll", "This deployment is selecting all pods. A non-empty selector is required.");
         return;
     }
     let mut sets = Sets::of(world, &deployment);
