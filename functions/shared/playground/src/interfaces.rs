@@ -27,7 +27,8 @@ pub(crate) trait Objects {
     fn update(&mut self, object: Value) -> Option<Arc<Value>>;
     /// Away at once, whatever finalizers it has.
     fn remove(&mut self, object: &Value);
-    /// An Event about an object; one that repeats another raises its count.
+    /// An Event about an object; one that repeats another raises its count. A `fieldPath` beside its `metadata` names the
+    /// part of the object that it is about.
     fn event(&mut self, about: &Value, kind: EventKind, reason: &str, message: &str);
     /// Unix time, milliseconds.
     fn now_ms(&self) -> u64;

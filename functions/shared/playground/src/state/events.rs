@@ -19,7 +19,8 @@ impl State {
         let (name, own) = (text(about, "/metadata/name"), text(about, "/metadata/namespace"));
         let namespace = if own.is_empty() { "default" } else { own };
         let mut hash = Sha256::new();
-        for part in [text(about, "/kind"), text(about, "/metadata/uid"), reason, message] {
+        let path = text(about, "/fieldPath");
+        for part in [text(about, "/kind"), text(about, "/metadata/uid"), path, reason, message] {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
@@ -41,7 +42,7 @@ impl State {
             EventKind::Warning => "Warning",
         };
         let component = component(text(about, "/kind"), reason);
-        self.create(json!({
+        let mut event = json!({
             "apiVersion": "v1", "kind": "Event",
             "metadata": {"name": event_name, "namespace": namespace},
             "involvedObject": {
@@ -51,7 +52,12 @@ impl State {
             "reason": reason, "message": message, "type": kind, "count": 1,
             "firstTimestamp": now, "lastTimestamp": now, "eventTime": null,
             "source": {"component": component}, "reportingComponent": component, "reportingInstance": "",
-        }));
+        });
+        if let (false, Value::Object(involved)) = (path.is_empty(), &mut event["involvedObject"]) {
+            // Which container of a pod it is about.
+            involved.insert("fieldPath".to_owned(), path.into());
+        }
+        self.create(event);
     }
 
     fn forget_events(&mut self) {
