@@ -1,5 +1,6 @@
 //! DaemonSets: a pod on the node, if the node takes it.
 
+use super::object::Put;
 use super::object::{annotate, condition_is, count, is_deleting, name_of, pod_of, scaled, text, without_empty};
 use super::pods::{NODE_NAME, fits};
 use super::replica_set::{has_ended, is_available, own_pods};
@@ -39,7 +40,7 @@ fn one(world: &mut World<'_>, stored: &Arc<Value>) -> Option<()> {
     }
     let pods = own_pods(world, &set);
     revisions.clean(world, &set, |revision| pods.iter().any(|pod| of_pod(pod) == hash(revision, HASH)));
-    set["status"] = status(world, &set, &pods, wanted, present);
+    set.put(["status"], status(world, &set, &pods, wanted, present));
     world.update(stored, set).map(|_| ())
 }
 
@@ -88,16 +89,16 @@ fn delete(world: &mut World<'_>, set: &Value, pod: &Arc<Value>) {
 
 fn create(world: &mut World<'_>, set: &Value, present: &str) {
     let mut pod = pod_of(set, set.pointer("/spec/template").unwrap_or(&Value::Null));
-    pod["metadata"]["labels"][HASH] = json!(present);
-    pod["metadata"]["labels"]["pod-template-generation"] = json!(super::object::annotation(set, GENERATION));
+    pod.put(["metadata", "labels", HASH], json!(present));
+    pod.put(["metadata", "labels", "pod-template-generation"], json!(super::object::annotation(set, GENERATION)));
     let here = json!([{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [NODE_NAME]}]}]);
     let Some(spec) = pod.get_mut("spec").filter(|spec| spec.is_object()) else { return };
     let affinity = spec.get("affinity").filter(|affinity| affinity.is_object()).cloned().unwrap_or_else(|| json!({}));
-    spec["affinity"] = affinity;
-    spec["affinity"]["nodeAffinity"] = json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": here}});
+    spec.put(["affinity"], affinity);
+    spec.put(["affinity", "nodeAffinity"], json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": here}}));
     let mut tolerations = spec.get("tolerations").and_then(Value::as_array).cloned().unwrap_or_default();
     tolerations.extend(TOLERATED.iter().map(|(key, effect)| json!({"key": key, "operator": "Exists", "effect": effect})));
-    spec["tolerations"] = json!(tolerations);
+    spec.put(["tolerations"], json!(tolerations));
     if let Some(pod) = world.create_named(pod) {
         world.normal(set, "SuccessfulCreate", &format!("Created pod: {}", name_of(&pod)));
     }
@@ -117,9 +118,9 @@ fn status(world: &mut World<'_>, set: &Value, pods: &[Arc<Value>], wanted: bool,
         ("numberAvailable", json!(available)),
         ("numberUnavailable", json!(i64::from(wanted) - available)),
     ]);
-    status["currentNumberScheduled"] = json!(one(!staying.is_empty()));
-    status["numberMisscheduled"] = json!(i64::from(!wanted && !staying.is_empty()));
-    status["desiredNumberScheduled"] = json!(i64::from(wanted));
-    status["numberReady"] = json!(ready);
+    status.put(["currentNumberScheduled"], json!(one(!staying.is_empty())));
+    status.put(["numberMisscheduled"], json!(i64::from(!wanted && !staying.is_empty())));
+    status.put(["desiredNumberScheduled"], json!(i64::from(wanted)));
+    status.put(["numberReady"], json!(ready));
     status
 }

@@ -1,5 +1,6 @@
 //! Garbage collection: what nobody owns any more goes, what waits for its dependents goes after them.
 
+use super::object::Put;
 use super::object::{finalizers, flag, is_deleting, items, take_finalizer, text, uid_of};
 use super::world::World;
 use serde_json::{Value, json};
@@ -47,7 +48,7 @@ fn disown(world: &mut World<'_>, object: &Arc<Value>, uids: &BTreeSet<&str>) {
         return world.delete(object);
     }
     let mut changed = Value::clone(object);
-    changed["metadata"]["ownerReferences"] = json!(there);
+    changed.put(["metadata", "ownerReferences"], json!(there));
     let _ = world.update(object, changed);
 }
 
@@ -59,7 +60,7 @@ fn orphan(world: &mut World<'_>, owner: &Arc<Value>, all: &[Arc<Value>]) {
         if others.is_empty() {
             let _ = free.get_mut("metadata").and_then(Value::as_object_mut).and_then(|metadata| metadata.shift_remove("ownerReferences"));
         } else {
-            free["metadata"]["ownerReferences"] = json!(others);
+            free.put(["metadata", "ownerReferences"], json!(others));
         }
         let _ = world.update(dependent, free);
     }

@@ -1,5 +1,6 @@
 //! Jobs: pods until enough of them succeeded, or too many failed.
 
+use super::object::Put;
 use super::object::{
     condition, condition_is, count, flag, integer, is_deleting, items, milliseconds, name_of, pod_of, text, without_empty,
 };
@@ -102,7 +103,7 @@ fn put(job: &mut Value, now: &str, kind: &str, status: &str, reason: &str, messa
         json!({"type": kind, "status": status, "lastProbeTime": now, "lastTransitionTime": now, "reason": reason, "message": message});
     let others = items(job, "/status/conditions").filter(|condition| text(condition, "/type") != kind);
     let conditions: Vec<Value> = others.cloned().chain([new]).collect();
-    job["status"]["conditions"] = json!(conditions);
+    job.put(["status", "conditions"], json!(conditions));
 }
 
 fn suspend(world: &mut World<'_>, job: &mut Value, tally: &Tally) {
@@ -122,7 +123,7 @@ fn resume(world: &mut World<'_>, job: &mut Value) {
         world.normal(job, "Resumed", "Job resumed");
     }
     if text(job, "/status/startTime").is_empty() {
-        job["status"]["startTime"] = json!(world.now());
+        job.put(["status", "startTime"], json!(world.now()));
     }
 }
 
@@ -174,7 +175,7 @@ fn finish(world: &mut World<'_>, job: &mut Value, tally: &Tally, done: bool, rea
     }
     put(job, &now, last, "True", reason, message);
     if done {
-        job["status"]["completionTime"] = json!(now);
+        job.put(["status", "completionTime"], json!(now));
         world.normal(job, "Completed", "Job completed");
     } else {
         world.warning(job, reason, message);
@@ -229,10 +230,10 @@ fn pod(job: &Value, index: Option<i64>) -> Value {
     let mut pod = pod_of(job, job.pointer("/spec/template").unwrap_or(&Value::Null));
     let Some(index) = index else { return pod };
     let index = index.to_string();
-    pod["metadata"]["generateName"] = json!(format!("{}-{index}-", name_of(job)));
-    pod["metadata"]["annotations"][INDEX] = json!(index);
-    pod["metadata"]["labels"][INDEX] = json!(index);
-    pod["spec"]["hostname"] = json!(format!("{}-{index}", name_of(job)));
+    pod.put(["metadata", "generateName"], json!(format!("{}-{index}-", name_of(job))));
+    pod.put(["metadata", "annotations", INDEX], json!(index));
+    pod.put(["metadata", "labels", INDEX], json!(index));
+    pod.put(["spec", "hostname"], json!(format!("{}-{index}", name_of(job))));
     for container in pod.pointer_mut("/spec/containers").and_then(Value::as_array_mut).into_iter().flatten() {
         let mut variables = items(container, "/env").cloned().collect::<Vec<_>>();
         variables.push(json!({"name": "JOB_COMPLETION_INDEX",
@@ -254,10 +255,10 @@ fn write(job: &mut Value, tally: &Tally) {
         ("failed", json!(tally.failed)),
         ("completedIndexes", json!(if is_indexed(job) { ranges(&tally.indexes) } else { String::new() })),
     ]);
-    status["terminating"] = json!(tally.ending);
-    status["uncountedTerminatedPods"] = json!({});
-    status["ready"] = json!(tally.ready);
-    job["status"] = status;
+    status.put(["terminating"], json!(tally.ending));
+    status.put(["uncountedTerminatedPods"], json!({}));
+    status.put(["ready"], json!(tally.ready));
+    job.put(["status"], status);
 }
 
 /// Numbers as `0-2,5`.

@@ -1,5 +1,6 @@
 //! Namespaces: what every one has, and the end of one.
 
+use super::object::Put;
 use super::object::{finalizers, is_deleting, name_of, namespace_of, text};
 use super::world::{CONFIG_MAP, NAMESPACE, SERVICE_ACCOUNT, World};
 use serde_json::{Value, json};
@@ -50,10 +51,10 @@ fn end(world: &mut World<'_>, namespace: &Arc<Value>) {
         if kept.is_empty() && finalizers(namespace).next().is_none() {
             return world.remove(namespace);
         }
-        changed["spec"]["finalizers"] = json!(kept);
+        changed.put(["spec", "finalizers"], json!(kept));
     }
     let conditions = conditions(world, namespace, &rest);
-    changed["status"] = json!({"phase": "Terminating", "conditions": conditions});
+    changed.put(["status"], json!({"phase": "Terminating", "conditions": conditions}));
     let _ = world.update(namespace, changed);
 }
 

@@ -7,6 +7,26 @@ use sha2::{Digest, Sha256};
 /// Letters of generated names: no vowels, nothing that looks like another.
 const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
+/// Writing into a value without minding whether all of its parts are there.
+pub(super) trait Put {
+    /// Sets a field; objects on the way to it are made. Where something else stands in the way, nothing happens.
+    fn put<const DEPTH: usize>(&mut self, path: [&str; DEPTH], value: impl Into<Value>);
+}
+
+impl Put for Value {
+    fn put<const DEPTH: usize>(&mut self, path: [&str; DEPTH], value: impl Into<Value>) {
+        let mut place = self;
+        for part in path {
+            if place.is_null() {
+                *place = Value::Object(Map::new());
+            }
+            let Some(fields) = place.as_object_mut() else { return };
+            place = fields.entry(part).or_insert(Value::Null);
+        }
+        *place = value.into();
+    }
+}
+
 pub(super) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
@@ -58,7 +78,7 @@ pub(super) fn label<'a>(object: &'a Value, name: &str) -> &'a str {
 pub(super) fn annotate(object: &mut Value, name: &str, value: &str) -> bool {
     let changed = annotation(object, name) != value;
     if changed {
-        object["metadata"]["annotations"][name] = json!(value);
+        object.put(["metadata", "annotations", name], json!(value));
     }
     changed
 }
@@ -72,7 +92,7 @@ pub(super) fn add_finalizer(object: &mut Value, name: &str) {
         return;
     }
     let all: Vec<String> = finalizers(object).map(str::to_owned).chain([name.to_owned()]).collect();
-    object["metadata"]["finalizers"] = json!(all);
+    object.put(["metadata", "finalizers"], json!(all));
 }
 
 /// Takes a finalizer away; the field goes with the last one.
@@ -256,7 +276,7 @@ pub(super) fn pod_of(owner: &Value, template: &Value) -> Value {
     });
     for field in ["labels", "annotations", "finalizers"] {
         if let Some(value) = template.pointer(&format!("/metadata/{field}")) {
-            metadata[field] = value.clone();
+            metadata.put([field], value.clone());
         }
     }
     let spec = template.get("spec").cloned().unwrap_or_else(|| json!({}));

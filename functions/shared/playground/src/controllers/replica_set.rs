@@ -1,5 +1,6 @@
 //! ReplicaSets: as many pods as they say, the worst of them away first.
 
+use super::object::Put;
 use super::object::{controlled_by, controller_of, count, is_deleting, items, label, milliseconds, name_of, namespace_of, pod_of};
 use super::object::{ready_since, reference, selects, text, uid_of, without_empty};
 use super::world::{POD, REPLICA_SET, World};
@@ -25,7 +26,7 @@ fn one(world: &mut World<'_>, set: &Arc<Value>) {
     }
     let status = status(world, set, &pods);
     let mut changed = Value::clone(set);
-    changed["status"] = status;
+    changed.put(["status"], status);
     let _ = world.update(set, changed);
 }
 
@@ -42,7 +43,7 @@ pub(super) fn own_pods(world: &mut World<'_>, owner: &Value) -> Vec<Arc<Value>> 
             let mut adopted = Value::clone(&pod);
             let mut owners = items(&pod, "/metadata/ownerReferences").cloned().collect::<Vec<_>>();
             owners.push(reference(owner));
-            adopted["metadata"]["ownerReferences"] = json!(owners);
+            adopted.put(["metadata", "ownerReferences"], json!(owners));
             own.extend(world.update(&pod, adopted));
         }
     }
@@ -126,7 +127,7 @@ fn status(world: &mut World<'_>, set: &Value, pods: &[Arc<Value>]) -> Value {
         ("availableReplicas", json!(available)),
         ("observedGeneration", json!(count(set, "/metadata/generation"))),
     ]);
-    status["replicas"] = json!(total);
-    status["terminatingReplicas"] = json!(ending);
+    status.put(["replicas"], json!(total));
+    status.put(["terminatingReplicas"], json!(ending));
     status
 }

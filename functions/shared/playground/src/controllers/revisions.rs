@@ -1,5 +1,6 @@
 //! The ControllerRevisions of StatefulSets and DaemonSets: every template they had, numbered.
 
+use super::object::Put;
 use super::object::{controlled_by, count, label, name_of, namespace_of, reference, template_hash, text};
 use super::world::{CONTROLLER_REVISION, World};
 use serde_json::{Map, Value, json};
@@ -28,7 +29,7 @@ impl Revisions {
             Some(index) => {
                 let old = own.remove(index);
                 let mut raised = Value::clone(&old);
-                raised["revision"] = json!(next);
+                raised.put(["revision"], json!(next));
                 world.update(&old, raised)?
             }
             None => create(world, owner, hash_label, data, next)?,

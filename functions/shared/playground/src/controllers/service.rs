@@ -1,5 +1,6 @@
 //! Services: the address of a load balancer, and which pods are behind one.
 
+use super::object::Put;
 use super::object::{condition_is, is_deleting, items, label, name_of, namespace_of, reference, spread, text, uid_of};
 use super::replica_set::has_ended;
 use super::world::{ENDPOINT_SLICE, ENDPOINTS, POD, SERVICE, World};
@@ -53,10 +54,10 @@ impl Balancers {
                 return world.later(at);
             }
             let host = 10 + spread(&format!("{}/{}", namespace_of(service), name_of(service)), 240);
-            changed["status"]["loadBalancer"] = json!({"ingress": [{"ip": format!("203.0.113.{host}"), "ipMode": "VIP"}]});
+            changed.put(["status", "loadBalancer"], json!({"ingress": [{"ip": format!("203.0.113.{host}"), "ipMode": "VIP"}]}));
             world.normal(service, "EnsuredLoadBalancer", "Ensured load balancer");
         } else {
-            changed["status"]["loadBalancer"] = json!({});
+            changed.put(["status", "loadBalancer"], json!({}));
         }
         let _ = world.update(service, changed);
     }
@@ -119,8 +120,8 @@ fn slice(world: &mut World<'_>, service: &Value, behind: &[Behind], ports: &[Val
     };
     let mut said = json!({"addressType": "IPv4"});
     if !behind.is_empty() {
-        said["endpoints"] = behind.iter().map(endpoint).collect();
-        said["ports"] = json!(ports);
+        said.put(["endpoints"], behind.iter().map(endpoint).collect::<Vec<_>>());
+        said.put(["ports"], json!(ports));
     }
     let slices = world.list(ENDPOINT_SLICE, Some(namespace_of(service)));
     let own = slices.iter().find(|slice| label(slice, SERVICE_NAME) == name_of(service) && label(slice, MANAGED_BY) == SLICES);
@@ -129,7 +130,7 @@ fn slice(world: &mut World<'_>, service: &Value, behind: &[Behind], ports: &[Val
             let mut changed = Value::clone(own);
             for field in ["endpoints", "ports"] {
                 match said.get(field) {
-                    Some(value) => changed[field] = value.clone(),
+                    Some(value) => changed.put([field], value.clone()),
                     None => {
                         let _ = changed.as_object_mut().and_then(|slice| slice.shift_remove(field));
                     }
@@ -138,12 +139,15 @@ fn slice(world: &mut World<'_>, service: &Value, behind: &[Behind], ports: &[Val
             let _ = world.update(own, changed);
         }
         None => {
-            said["apiVersion"] = json!("discovery.k8s.io/v1");
-            said["kind"] = json!("EndpointSlice");
-            said["metadata"] = json!({
-                "generateName": format!("{}-", name_of(service)), "namespace": namespace_of(service),
-                "labels": {MANAGED_BY: SLICES, SERVICE_NAME: name_of(service)}, "ownerReferences": [reference(service)],
-            });
+            said.put(["apiVersion"], json!("discovery.k8s.io/v1"));
+            said.put(["kind"], json!("EndpointSlice"));
+            said.put(
+                ["metadata"],
+                json!({
+                    "generateName": format!("{}-", name_of(service)), "namespace": namespace_of(service),
+                    "labels": {MANAGED_BY: SLICES, SERVICE_NAME: name_of(service)}, "ownerReferences": [reference(service)],
+                }),
+            );
             let _ = world.create_named(said);
         }
     }
@@ -155,7 +159,7 @@ fn endpoints(world: &mut World<'_>, service: &Value, behind: &[Behind], ports: &
     let mut subset = json!({});
     for (field, list) in [("addresses", ready), ("notReadyAddresses", rest)] {
         if !list.is_empty() {
-            subset[field] = list.iter().map(address).collect();
+            subset.put([field], list.iter().map(address).collect::<Vec<_>>());
         }
     }
     let mut ports = ports.to_vec();
@@ -166,14 +170,14 @@ fn endpoints(world: &mut World<'_>, service: &Value, behind: &[Behind], ports: &
         "name": name_of(service), "namespace": namespace_of(service), "labels": {OLD_MANAGED_BY: "endpoint-controller"},
     }});
     if subset.as_object().is_some_and(|subset| !subset.is_empty()) {
-        subset["ports"] = json!(ports);
-        said["subsets"] = json!([subset]);
+        subset.put(["ports"], json!(ports));
+        said.put(["subsets"], json!([subset]));
     }
     match world.get(ENDPOINTS, namespace_of(service), name_of(service)) {
         Some(own) => {
             let mut changed = Value::clone(&own);
             match said.get("subsets") {
-                Some(subsets) => changed["subsets"] = subsets.clone(),
+                Some(subsets) => changed.put(["subsets"], subsets.clone()),
                 None => {
                     let _ = changed.as_object_mut().and_then(|endpoints| endpoints.shift_remove("subsets"));
                 }

@@ -1,5 +1,6 @@
 //! StatefulSets: pods with names of their own, one after the other unless they may come all at once.
 
+use super::object::Put;
 use super::object::{condition_is, count, is_deleting, name_of, namespace_of, pod_of, text};
 use super::replica_set::{has_ended, is_available, own_pods};
 use super::revisions::{Revisions, of_pod, template};
@@ -43,7 +44,7 @@ fn one(world: &mut World<'_>, set: &Arc<Value>) -> Option<()> {
     };
     revisions.clean(world, set, used);
     let mut changed = Value::clone(set);
-    changed["status"] = status;
+    changed.put(["status"], status);
     world.update(set, changed).map(|_| ())
 }
 
@@ -143,16 +144,16 @@ impl Set<'_> {
         let revision = if self.rolling() && ordinal < start + old { &self.current } else { &self.update };
         let name = format!("{}-{ordinal}", name_of(self.object));
         let mut pod = pod_of(self.object, &template(revision));
-        pod["metadata"]["name"] = json!(name);
+        pod.put(["metadata", "name"], json!(name));
         for (label, value) in [
             ("statefulset.kubernetes.io/pod-name", name.as_str()),
             ("apps.kubernetes.io/pod-index", &ordinal.to_string()),
             ("controller-revision-hash", name_of(revision)),
         ] {
-            pod["metadata"]["labels"][label] = json!(value);
+            pod.put(["metadata", "labels", label], json!(value));
         }
-        pod["spec"]["hostname"] = json!(name);
-        pod["spec"]["subdomain"] = json!(text(self.object, "/spec/serviceName"));
+        pod.put(["spec", "hostname"], json!(name));
+        pod.put(["spec", "subdomain"], json!(text(self.object, "/spec/serviceName")));
         self.claim(world, &mut pod, &name, ordinal);
         if world.create(pod).is_some() {
             let message = format!("Create Pod {name} in StatefulSet {} successful", name_of(self.object));
@@ -181,7 +182,7 @@ impl Set<'_> {
             volumes.push(json!({"name": volume, "persistentVolumeClaim": {"claimName": name}}));
         }
         if !volumes.is_empty() {
-            pod["spec"]["volumes"] = json!(volumes);
+            pod.put(["spec", "volumes"], json!(volumes));
         }
     }
 
@@ -209,9 +210,9 @@ impl Set<'_> {
             ("currentRevision", json!(revision)),
             ("updateRevision", json!(name_of(&self.update))),
         ]);
-        status["replicas"] = json!(replicas);
-        status["availableReplicas"] = json!(available);
-        status["collisionCount"] = json!(0);
+        status.put(["replicas"], json!(replicas));
+        status.put(["availableReplicas"], json!(available));
+        status.put(["collisionCount"], json!(0));
         status
     }
 }
@@ -223,11 +224,14 @@ fn bind_claims(world: &mut World<'_>) {
             continue;
         }
         let mut bound = Value::clone(&claim);
-        bound["status"] = json!({
-            "phase": "Bound",
-            "accessModes": claim.pointer("/spec/accessModes").cloned().unwrap_or_else(|| json!([])),
-            "capacity": claim.pointer("/spec/resources/requests").cloned().unwrap_or_else(|| json!({})),
-        });
+        bound.put(
+            ["status"],
+            json!({
+                "phase": "Bound",
+                "accessModes": claim.pointer("/spec/accessModes").cloned().unwrap_or_else(|| json!([])),
+                "capacity": claim.pointer("/spec/resources/requests").cloned().unwrap_or_else(|| json!({})),
+            }),
+        );
         let _ = world.update(&claim, bound);
     }
 }

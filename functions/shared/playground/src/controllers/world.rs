@@ -1,5 +1,6 @@
 //! What one controller sees in one pass: the objects, a clock that stands still, and when it wants to be called again.
 
+use super::object::Put;
 use crate::defaults;
 use crate::interfaces::{EventKind, Kind, Objects};
 use serde_json::{Value, json};
@@ -114,7 +115,7 @@ impl<'a> World<'a> {
             *self.counter += 1;
             let suffix = object::letters(&format!("{seed}/{}", self.counter), 5);
             let kept: String = prefix.chars().take(58).collect();
-            object["metadata"]["name"] = json!(format!("{kept}{suffix}"));
+            object.put(["metadata", "name"], json!(format!("{kept}{suffix}")));
             if let Some(created) = self.create(object.clone()) {
                 return Some(created);
             }
@@ -158,8 +159,8 @@ impl<'a> World<'a> {
         if grace == 0 && object::finalizers(&changed).next().is_none() {
             return self.remove(object);
         }
-        changed["metadata"]["deletionTimestamp"] = json!(time(self.now_ms() + u64::try_from(grace).unwrap_or_default() * 1000));
-        changed["metadata"]["deletionGracePeriodSeconds"] = json!(grace);
+        changed.put(["metadata", "deletionTimestamp"], json!(time(self.now_ms() + u64::try_from(grace).unwrap_or_default() * 1000)));
+        changed.put(["metadata", "deletionGracePeriodSeconds"], json!(grace));
         let _ = self.update(object, changed);
     }
 

@@ -76,12 +76,13 @@ pub(super) fn carry(old: &Value, new: &mut Value) {
     for field in ["clusterIP", "clusterIPs"] {
         let empty = spec.get(field).is_none_or(|value| value.is_null() || value == "" || value == &json!([]));
         if let (true, Some(value)) = (empty, old.pointer(&format!("/spec/{field}"))) {
-            spec[field] = value.clone();
+            replace(spec, field, value.clone());
         }
     }
     // The list follows the address it begins with.
     if spec.get("clusterIP") != spec.pointer("/clusterIPs/0") {
-        spec["clusterIPs"] = json!([spec.get("clusterIP")]);
+        let first = json!([spec.get("clusterIP")]);
+        replace(spec, "clusterIPs", first);
     }
     if !matches!(is.as_str(), "NodePort" | "LoadBalancer") {
         // Ports that were given with the type go with it.
@@ -101,6 +102,12 @@ pub(super) fn carry(old: &Value, new: &mut Value) {
             port.insert("nodePort".to_owned(), kept);
         }
     });
+}
+
+fn replace(object: &mut Value, field: &str, value: Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(field.to_owned(), value);
+    }
 }
 
 fn node_port_kept(port: &Value, old: &[Value]) -> bool {

@@ -200,7 +200,7 @@ fn store_new(state: &mut State, write: &Write<'_>, mut object: Value, track: boo
     {
         fields.shift_remove("status");
     }
-    validate::decode(&object).map_err(|why| Refusal::bad(why))?;
+    validate::decode(&object).map_err(Refusal::bad)?;
     begin(row, &mut object);
     state.stamp(row, &mut object);
     defaults::fill(&mut object);
@@ -364,7 +364,7 @@ pub(crate) fn store(
     check_versions(row, live, &object, &name)?;
     keep_own(row, write.target, live, &mut object);
     if write.target.subresource.as_deref() != Some("status") {
-        validate::decode(&object).map_err(|why| Refusal::bad(why))?;
+        validate::decode(&object).map_err(Refusal::bad)?;
         defaults::carry(live, &mut object);
         defaults::fill(&mut object);
         let causes = validate::update(live, &object);

@@ -53,7 +53,7 @@ impl State {
             "firstTimestamp": now, "lastTimestamp": now, "eventTime": null,
             "source": {"component": component}, "reportingComponent": component, "reportingInstance": "",
         });
-        if let (false, Value::Object(involved)) = (path.is_empty(), &mut event["involvedObject"]) {
+        if let (false, Some(Value::Object(involved))) = (path.is_empty(), event.get_mut("involvedObject")) {
             // Which container of a pod it is about.
             involved.insert("fieldPath".to_owned(), path.into());
         }

@@ -29,10 +29,8 @@ pub(super) fn of(report: &mut Report, old: &Value, new: &Value) {
             immutable(report, old, new, "/type", "type");
             frozen(report, old, new, &["data"]);
         }
-        ("rbac.authorization.k8s.io/v1", "RoleBinding" | "ClusterRoleBinding") => {
-            if old.get("roleRef") != new.get("roleRef") {
-                report.invalid("roleRef", new.get("roleRef").unwrap_or(&Value::Null), "cannot change roleRef");
-            }
+        ("rbac.authorization.k8s.io/v1", "RoleBinding" | "ClusterRoleBinding") if old.get("roleRef") != new.get("roleRef") => {
+            report.invalid("roleRef", new.get("roleRef").unwrap_or(&Value::Null), "cannot change roleRef");
         }
         _ => {}
     }

@@ -6,7 +6,7 @@ mod scale;
 mod sets;
 mod status;
 
-use super::object::{count, flag, is_deleting, name_of, scaled, text};
+use super::object::{Put, count, flag, is_deleting, name_of, scaled, text};
 use super::world::{DEPLOYMENT, World};
 use serde_json::{Value, json};
 use sets::Sets;
@@ -28,7 +28,7 @@ fn one(world: &mut World<'_>, stored: &Arc<Value>) {
     if is_deleting(&deployment) {
         sets.revise(world, &mut deployment, false);
         let status = status::calculate(world, &deployment, &sets);
-        deployment["status"] = status;
+        deployment.put(["status"], status);
     } else {
         status::paused(world, &mut deployment);
         if flag(&deployment, "/spec/paused") || sets.scaling(world, &mut deployment) {
@@ -49,7 +49,7 @@ fn resize(world: &mut World<'_>, deployment: &mut Value, sets: &mut Sets) {
     if flag(deployment, "/spec/paused") {
         sets.clean(world, deployment);
     }
-    deployment["status"] = status::calculate(world, deployment, sets);
+    deployment.put(["status"], status::calculate(world, deployment, sets));
 }
 
 fn replicas(object: &Value) -> i64 {

@@ -1,5 +1,6 @@
 //! The ReplicaSets of a Deployment: which is the one of its template, revisions, and the history that is kept.
 
+use super::super::object::Put;
 use super::super::object::{annotate, annotation, controlled_by, controller_of, count, is_deleting, name_of, namespace_of};
 use super::super::object::{reference, selects, template_hash, text, uid_of};
 use super::super::world::{REPLICA_SET, World};
@@ -60,7 +61,7 @@ impl Sets {
                 annotate_set(deployment, &mut changed, next);
                 let wait = deployment.pointer("/spec/minReadySeconds").cloned();
                 match wait.filter(|wait| wait.as_i64() != Some(0)) {
-                    Some(wait) => changed["spec"]["minReadySeconds"] = wait,
+                    Some(wait) => changed.put(["spec", "minReadySeconds"], wait),
                     None => {
                         let _ = changed
                             .pointer_mut("/spec")
@@ -82,25 +83,25 @@ impl Sets {
         let mut template = deployment.pointer("/spec/template").cloned().unwrap_or_default();
         let collisions = count(deployment, "/status/collisionCount");
         let hash = template_hash(&template, collisions);
-        template["metadata"]["labels"][HASH] = json!(hash);
+        template.put(["metadata", "labels", HASH], json!(hash));
         let mut selector = deployment.pointer("/spec/selector").cloned().unwrap_or_default();
-        selector["matchLabels"][HASH] = json!(hash);
+        selector.put(["matchLabels", HASH], json!(hash));
         let name = set_name(deployment, &hash);
         let mut spec = json!({"replicas": 0, "selector": selector, "template": template});
         if let Some(wait) = deployment.pointer("/spec/minReadySeconds") {
-            spec["minReadySeconds"] = wait.clone();
+            spec.put(["minReadySeconds"], wait.clone());
         }
         let size = new_size(deployment, self.total(), 0);
-        spec["replicas"] = json!(size);
+        spec.put(["replicas"], json!(size));
         let mut set = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {
-            "name": name, "namespace": namespace_of(deployment), "labels": template["metadata"]["labels"],
+            "name": name, "namespace": namespace_of(deployment), "labels": template.pointer("/metadata/labels"),
             "ownerReferences": [reference(deployment)],
         }, "spec": spec});
         annotate_set(deployment, &mut set, revision);
         annotate_size(deployment, &mut set);
         let Some(created) = world.create(set) else {
             // Another ReplicaSet has this name: the next pass tries the next hash.
-            deployment["status"]["collisionCount"] = json!(collisions + 1);
+            deployment.put(["status", "collisionCount"], json!(collisions + 1));
             return;
         };
         if size > 0 {
@@ -142,7 +143,7 @@ impl Sets {
             return false;
         }
         let mut changed = Value::clone(set);
-        changed["spec"]["replicas"] = json!(size);
+        changed.put(["spec", "replicas"], json!(size));
         annotate_size(deployment, &mut changed);
         if let Some(stored) = world.update(set, changed) {
             *set = stored;
@@ -169,7 +170,7 @@ fn adopt(world: &mut World<'_>, deployment: &Value, set: &Arc<Value>) -> Option<
     let mut adopted = Value::clone(set);
     let mut owners = set.pointer("/metadata/ownerReferences").and_then(Value::as_array).cloned().unwrap_or_default();
     owners.push(reference(deployment));
-    adopted["metadata"]["ownerReferences"] = json!(owners);
+    adopted.put(["metadata", "ownerReferences"], json!(owners));
     world.update(set, adopted)
 }
 

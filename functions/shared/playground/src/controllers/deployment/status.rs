@@ -1,5 +1,6 @@
 //! What a Deployment says of itself: counts, and the conditions Available, Progressing and ReplicaFailure.
 
+use super::super::object::Put;
 use super::super::object::{condition, count, flag, milliseconds, name_of, text, without_empty};
 use super::super::world::World;
 use super::sets::Sets;
@@ -31,7 +32,7 @@ fn put(world: &World<'_>, object: &mut Value, kind: &str, status: &str, reason: 
 fn replace(object: &mut Value, kind: &str, new: Option<Value>) {
     let conditions = object.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
     let kept: Vec<Value> = conditions.into_iter().filter(|condition| text(condition, "/type") != kind).chain(new).collect();
-    object["status"]["conditions"] = json!(kept);
+    object.put(["status", "conditions"], json!(kept));
 }
 
 fn progressing<'a>(object: &'a Value, field: &str) -> &'a str {
@@ -68,18 +69,21 @@ pub(super) fn calculate(world: &World<'_>, deployment: &Value, sets: &Sets) -> V
     let sum = |field: &str| sets.all().map(|set| count(set, field)).sum::<i64>();
     let all_available = sets.all().map(|set| available(set)).sum::<i64>();
     let mut next = deployment.clone();
-    next["status"] = without_empty([
-        ("observedGeneration", json!(count(deployment, "/metadata/generation"))),
-        ("replicas", json!(sum("/status/replicas"))),
-        ("updatedReplicas", json!(sets.new.as_ref().map_or(0, |set| count(set, "/status/replicas")))),
-        ("readyReplicas", json!(sum("/status/readyReplicas"))),
-        ("availableReplicas", json!(all_available)),
-        ("unavailableReplicas", json!((sets.total() - all_available).max(0))),
-    ]);
-    next["status"]["terminatingReplicas"] = json!(sum("/status/terminatingReplicas"));
+    next.put(
+        ["status"],
+        without_empty([
+            ("observedGeneration", json!(count(deployment, "/metadata/generation"))),
+            ("replicas", json!(sum("/status/replicas"))),
+            ("updatedReplicas", json!(sets.new.as_ref().map_or(0, |set| count(set, "/status/replicas")))),
+            ("readyReplicas", json!(sum("/status/readyReplicas"))),
+            ("availableReplicas", json!(all_available)),
+            ("unavailableReplicas", json!((sets.total() - all_available).max(0))),
+        ]),
+    );
+    next.put(["status", "terminatingReplicas"], json!(sum("/status/terminatingReplicas")));
     for kept in ["conditions", "collisionCount"] {
         if let Some(value) = deployment.pointer(&format!("/status/{kept}")) {
-            next["status"][kept] = value.clone();
+            next.put(["status", kept], value.clone());
         }
     }
     if all_available >= replicas(deployment) - max_unavailable(deployment) {
@@ -87,7 +91,7 @@ pub(super) fn calculate(world: &World<'_>, deployment: &Value, sets: &Sets) -> V
     } else {
         put(world, &mut next, "Available", "False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.");
     }
-    next["status"].take()
+    next.get_mut("status").map(Value::take).unwrap_or_default()
 }
 
 pub(super) fn is_complete(deployment: &Value, status: &Value) -> bool {
@@ -107,7 +111,7 @@ pub(super) fn progress(world: &mut World<'_>, deployment: &mut Value, sets: &Set
     let old = deployment.get("status").cloned().unwrap_or_default();
     let status = calculate(world, deployment, sets);
     let was_complete = count(&status, "/replicas") == count(&status, "/updatedReplicas") && progressing(deployment, "/reason") == COMPLETE;
-    deployment["status"] = status;
+    deployment.put(["status"], status);
     let deadline = deadline_ms(deployment);
     if deadline.is_none() {
         replace(deployment, "Progressing", None);
@@ -147,7 +151,7 @@ fn judge(world: &World<'_>, deployment: &mut Value, old: &Value, subject: &str, 
         if let Some(since) = since {
             let conditions = deployment.pointer_mut("/status/conditions").and_then(Value::as_array_mut);
             if let Some(last) = conditions.and_then(|conditions| conditions.last_mut()) {
-                last["lastTransitionTime"] = json!(since);
+                last.put(["lastTransitionTime"], json!(since));
             }
         }
     } else {

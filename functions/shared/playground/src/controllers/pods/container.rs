@@ -1,5 +1,6 @@
 //! One container: from its image to its end, and again. It changes only when something is due.
 
+use super::super::object::Put;
 use super::super::object::{items, name_of, namespace_of, text, time, uid_of};
 use super::super::world::World;
 use super::image::{self, Behaviour};
@@ -130,7 +131,7 @@ impl Container {
     pub(super) fn about(&self, pod: &Value) -> Value {
         let list = if self.initial { "initContainers" } else { "containers" };
         let mut about = pod.clone();
-        about["fieldPath"] = json!(format!("spec.{list}{{{}}}", self.name));
+        about.put(["fieldPath"], json!(format!("spec.{list}{{{}}}", self.name)));
         about
     }
 

@@ -1,5 +1,6 @@
 //! The one node, and which pods it takes.
 
+use super::super::object::Put;
 use super::super::object::name_of;
 use super::super::object::{condition, expression_holds, is_deleting, items, milliseconds, namespace_of, text, time};
 use super::super::world::{NODE, World};
@@ -72,7 +73,7 @@ pub(super) fn schedule(world: &mut World<'_>, pod: &Arc<Value>) {
     let now = world.now_ms();
     let mut changed = Value::clone(pod);
     if fits(world, spec) {
-        changed["spec"]["nodeName"] = json!(NODE_NAME);
+        changed.put(["spec", "nodeName"], json!(NODE_NAME));
         put(&mut changed, now, json!({"type": "PodScheduled", "status": "True"}));
         let message = format!("Successfully assigned {}/{} to {NODE_NAME}", namespace_of(pod), name_of(pod));
         world.normal(pod, "Scheduled", &message);
@@ -92,13 +93,13 @@ pub(super) fn put(pod: &mut Value, now_ms: u64, mut new: Value) {
     let kind = text(&new, "/type").to_owned();
     let was = condition(pod, &kind).filter(|was| text(was, "/status") == text(&new, "/status"));
     let since = was.map_or(now_ms, |was| milliseconds(text(was, "/lastTransitionTime")));
-    new["observedGeneration"] = json!(super::generation(pod));
-    new["lastProbeTime"] = Value::Null;
-    new["lastTransitionTime"] = json!(time(since));
+    new.put(["observedGeneration"], json!(super::generation(pod)));
+    new.put(["lastProbeTime"], Value::Null);
+    new.put(["lastTransitionTime"], json!(time(since)));
     let mut conditions: Vec<Value> = items(pod, "/status/conditions").cloned().collect();
     match conditions.iter_mut().find(|condition| text(condition, "/type") == kind) {
         Some(condition) => *condition = new,
         None => conditions.push(new),
     }
-    pod["status"]["conditions"] = json!(conditions);
+    pod.put(["status", "conditions"], json!(conditions));
 }

@@ -1,5 +1,6 @@
 //! What a pod says of itself.
 
+use super::super::object::Put;
 use super::super::object::{condition, items, text, time, uid_of};
 use super::super::world::World;
 use super::container::{Container, State};
@@ -17,20 +18,19 @@ pub(super) fn with(world: &World<'_>, pod: &Value, life: &Life) -> Value {
     let mut changed = pod.clone();
     conditions(&mut changed, life, phase, now);
     let ready_to_start = life.containers.iter().any(|container| container.state != State::Waiting);
-    let status = &mut changed["status"];
-    status["observedGeneration"] = json!(super::generation(pod));
-    status["phase"] = json!(phase);
-    status["hostIP"] = json!("127.0.0.1");
-    status["hostIPs"] = json!([{"ip": "127.0.0.1"}]);
-    status["startTime"] = json!(time(life.started_ms));
+    changed.put(["status", "observedGeneration"], json!(super::generation(pod)));
+    changed.put(["status", "phase"], json!(phase));
+    changed.put(["status", "hostIP"], json!("127.0.0.1"));
+    changed.put(["status", "hostIPs"], json!([{"ip": "127.0.0.1"}]));
+    changed.put(["status", "startTime"], json!(time(life.started_ms)));
     if ready_to_start {
         let address = if pod.pointer("/spec/hostNetwork") == Some(&Value::Bool(true)) {
             "127.0.0.1".to_owned()
         } else {
             format!("10.244.{}.{}", (life.address / 250) % 250, life.address % 250 + 2)
         };
-        status["podIP"] = json!(address);
-        status["podIPs"] = json!([{"ip": address}]);
+        changed.put(["status", "podIP"], json!(address));
+        changed.put(["status", "podIPs"], json!([{"ip": address}]));
     }
     for (field, initial) in [("initContainerStatuses", true), ("containerStatuses", false)] {
         let statuses: Vec<Value> = life
@@ -40,7 +40,7 @@ pub(super) fn with(world: &World<'_>, pod: &Value, life: &Life) -> Value {
             .map(|container| container_status(pod, life, container))
             .collect();
         if !statuses.is_empty() {
-            status[field] = json!(statuses);
+            changed.put(["status", field], json!(statuses));
         }
     }
     changed
@@ -79,10 +79,10 @@ fn conditions(pod: &mut Value, life: &Life, phase: &str, now_ms: u64) {
     let said = |kind: &str, holds: bool, reason: &str, message: &str| {
         let mut condition = json!({"type": kind, "status": if holds { "True" } else { "False" }});
         if !reason.is_empty() {
-            condition["reason"] = json!(reason);
+            condition.put(["reason"], json!(reason));
         }
         if !message.is_empty() {
-            condition["message"] = json!(message);
+            condition.put(["message"], json!(message));
         }
         condition
     };
@@ -144,7 +144,7 @@ fn container_status(pod: &Value, life: &Life, container: &Container) -> Value {
     });
     if pulled {
         let seed = format!("{}/{}/{}", uid_of(pod), container.name, container.restarts);
-        status["containerID"] = json!(format!("containerd://{}", encode(Sha256::digest(seed))));
+        status.put(["containerID"], json!(format!("containerd://{}", encode(Sha256::digest(seed)))));
     }
     status
 }

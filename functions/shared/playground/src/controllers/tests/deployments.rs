@@ -65,7 +65,7 @@ fn counts(memory: &Memory) -> (i64, i64) {
 #[test]
 fn revisions_go_up_and_histories_end() {
     let mut cluster = Cluster::new();
-    let mut next = |cluster: &mut Cluster, image: &str| {
+    let next = |cluster: &mut Cluster, image: &str| {
         let mut object = deployment(image, 1);
         object["spec"]["revisionHistoryLimit"] = json!(2);
         cluster.apply(object);
