@@ -66,119 +66,123 @@ fn columns(row: &Row) -> Vec<Column> {
     shown.iter().map(|name| (*name, false)).chain(wide.iter().map(|name| (*name, true))).collect()
 }
 
+/// What cells are made of: one object, and the time.
+struct Cells<'a> {
+    object: &'a Value,
+    name: Value,
+    age: Value,
+}
+
 fn cells(row: &Row, object: &Value, now_ms: u64) -> Vec<Value> {
-    let said = |pointer: &str| text(object, pointer).to_owned();
-    let number = |pointer: &str| object.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
-    let count = |pointer: &str| object.pointer(pointer).and_then(Value::as_object).map_or(0, |fields| fields.len());
-    let (name, age) = (said("/metadata/name"), age(&said("/metadata/creationTimestamp"), now_ms));
-    let of = |ready: &str, wanted: &str| format!("{}/{}", number(ready), number(wanted));
-    let (containers, images) = (templates(object, "name"), templates(object, "image"));
-    let selector = labels(object.pointer("/spec/selector/matchLabels"));
+    let age = Value::from(age(text(object, "/metadata/creationTimestamp"), now_ms));
+    let cells = Cells { object, name: text(object, "/metadata/name").into(), age };
     match row.kind.kind {
-        "Pod" => {
-            let (ready, status, restarts) = pod(object);
-            let node = or_none(&said("/spec/nodeName"));
-            vec![
-                json!(name),
-                json!(ready),
-                json!(status),
-                json!(restarts),
-                json!(age),
-                json!(or_none(&said("/status/podIP"))),
-                json!(node),
-                json!("<none>"),
-                json!("<none>"),
-            ]
+        "Pod" => cells.pod(),
+        "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" => cells.workload(row.kind.kind),
+        "Job" => cells.job(now_ms),
+        "Service" => cells.service(),
+        "Ingress" => cells.ingress(),
+        "Event" => cells.event(now_ms),
+        "HorizontalPodAutoscaler" => cells.autoscaler(),
+        "Namespace" => vec![cells.name.clone(), cells.said("/status/phase"), cells.age],
+        "Node" => {
+            let version = cells.said("/status/nodeInfo/kubeletVersion");
+            vec![cells.name.clone(), "Ready".into(), "<none>".into(), cells.age, version]
         }
-        "Deployment" => {
-            let ready = of("/status/readyReplicas", "/spec/replicas");
-            let (updated, available) = (number("/status/updatedReplicas"), number("/status/availableReplicas"));
-            vec![json!(name), json!(ready), json!(updated), json!(available), json!(age), json!(containers), json!(images), json!(selector)]
+        "ConfigMap" => vec![cells.name.clone(), (cells.count("/data") + cells.count("/binaryData")).into(), cells.age],
+        "Secret" => vec![cells.name.clone(), cells.said("/type"), cells.count("/data").into(), cells.age],
+        _ => vec![cells.name, cells.age],
+    }
+}
+
+impl Cells<'_> {
+    fn said(&self, pointer: &str) -> Value {
+        text(self.object, pointer).into()
+    }
+
+    fn said_or_none(&self, pointer: &str) -> Value {
+        or_none(text(self.object, pointer)).into()
+    }
+
+    fn number(&self, pointer: &str) -> u64 {
+        self.object.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
+    }
+
+    fn count(&self, pointer: &str) -> usize {
+        self.object.pointer(pointer).and_then(Value::as_object).map_or(0, |fields| fields.len())
+    }
+
+    /// Containers, images and the selector.
+    fn template(&self) -> [Value; 3] {
+        let selector = labels(self.object.pointer("/spec/selector/matchLabels"));
+        [templates(self.object, "name").into(), templates(self.object, "image").into(), selector.into()]
+    }
+
+    fn ready(&self) -> Value {
+        format!("{}/{}", self.number("/status/readyReplicas"), self.number("/spec/replicas")).into()
+    }
+
+    fn pod(self) -> Vec<Value> {
+        let (ready, status, restarts) = pod(self.object);
+        let (ip, node) = (self.said_or_none("/status/podIP"), self.said_or_none("/spec/nodeName"));
+        vec![self.name, ready.into(), status.into(), restarts.into(), self.age, ip, node, "<none>".into(), "<none>".into()]
+    }
+
+    fn workload(self, kind: &str) -> Vec<Value> {
+        let numbers = |pointers: &[&str]| pointers.iter().map(|pointer| self.number(pointer).into()).collect::<Vec<Value>>();
+        let shown: Vec<Value> = match kind {
+            "Deployment" => [vec![self.ready()], numbers(&["/status/updatedReplicas", "/status/availableReplicas"])].concat(),
+            "ReplicaSet" => numbers(&["/spec/replicas", "/status/replicas", "/status/readyReplicas"]),
+            "StatefulSet" => vec![self.ready()],
+            _ => {
+                let counted =
+                    ["desiredNumberScheduled", "currentNumberScheduled", "numberReady", "updatedNumberScheduled", "numberAvailable"];
+                let counts = counted.iter().map(|key| self.number(&format!("/status/{key}")).into());
+                counts.chain([labels(self.object.pointer("/spec/template/spec/nodeSelector")).into()]).collect()
+            }
+        };
+        let mut template = self.template().to_vec();
+        if kind == "StatefulSet" {
+            template.truncate(2);
         }
-        "ReplicaSet" => {
-            let (wanted, there, ready) = (number("/spec/replicas"), number("/status/replicas"), number("/status/readyReplicas"));
-            vec![json!(name), json!(wanted), json!(there), json!(ready), json!(age), json!(containers), json!(images), json!(selector)]
-        }
-        "StatefulSet" => {
-            vec![json!(name), json!(of("/status/readyReplicas", "/spec/replicas")), json!(age), json!(containers), json!(images)]
-        }
-        "DaemonSet" => {
-            let counted = ["desiredNumberScheduled", "currentNumberScheduled", "numberReady", "updatedNumberScheduled", "numberAvailable"];
-            let counts = counted.iter().map(|key| json!(number(&format!("/status/{key}"))));
-            let after = [json!("<none>"), json!(age), json!(containers), json!(images), json!(selector)];
-            std::iter::once(json!(name)).chain(counts).chain(after).collect()
-        }
-        "Job" => {
-            let wanted = object.pointer("/spec/completions").and_then(Value::as_u64).unwrap_or(1);
-            let done = format!("{}/{wanted}", number("/status/succeeded"));
-            vec![
-                json!(name),
-                json!(job(object)),
-                json!(done),
-                json!(duration(object, now_ms)),
-                json!(age),
-                json!(containers),
-                json!(images),
-                json!(selector),
-            ]
-        }
-        "Service" => {
-            let ports = ports(object);
-            let selector = labels(object.pointer("/spec/selector"));
-            vec![
-                json!(name),
-                json!(said("/spec/type")),
-                json!(or_none(&said("/spec/clusterIP"))),
-                json!(external(object)),
-                json!(ports),
-                json!(age),
-                json!(selector),
-            ]
-        }
-        "Ingress" => {
-            let hosts: Vec<&str> =
-                list(object, "/spec/rules").iter().map(|rule| text(rule, "/host")).filter(|host| !host.is_empty()).collect();
-            let hosts = if hosts.is_empty() { "*".to_owned() } else { hosts.join(",") };
-            let ports = if list(object, "/spec/tls").is_empty() { "80" } else { "80, 443" };
-            vec![
-                json!(name),
-                json!(or_none(&said("/spec/ingressClassName"))),
-                json!(hosts),
-                json!(addresses(object)),
-                json!(ports),
-                json!(age),
-            ]
-        }
-        "Namespace" => vec![json!(name), json!(said("/status/phase")), json!(age)],
-        "Node" => vec![json!(name), json!("Ready"), json!("<none>"), json!(age), json!(said("/status/nodeInfo/kubeletVersion"))],
-        "ConfigMap" => vec![json!(name), json!(count("/data") + count("/binaryData")), json!(age)],
-        "Secret" => vec![json!(name), json!(said("/type")), json!(count("/data")), json!(age)],
-        "Event" => {
-            let about = format!("{}/{}", said("/involvedObject/kind").to_lowercase(), said("/involvedObject/name"));
-            let seen = self::age(&said("/lastTimestamp"), now_ms);
-            vec![
-                json!(seen),
-                json!(said("/type")),
-                json!(said("/reason")),
-                json!(about),
-                json!(said("/message").trim()),
-                json!(number("/count")),
-                json!(name),
-            ]
-        }
-        "HorizontalPodAutoscaler" => {
-            let about = format!("{}/{}", said("/spec/scaleTargetRef/kind"), said("/spec/scaleTargetRef/name"));
-            let (least, most) = (number("/spec/minReplicas"), number("/spec/maxReplicas"));
-            vec![
-                json!(name),
-                json!(about),
-                json!(least.to_string()),
-                json!(most.to_string()),
-                json!(number("/status/currentReplicas")),
-                json!(age),
-            ]
-        }
-        _ => vec![json!(name), json!(age)],
+        [vec![self.name], shown, vec![self.age], template].concat()
+    }
+
+    fn job(self, now_ms: u64) -> Vec<Value> {
+        let wanted = self.object.pointer("/spec/completions").and_then(Value::as_u64).unwrap_or(1);
+        let done = format!("{}/{wanted}", self.number("/status/succeeded"));
+        let shown = vec![job(self.object).into(), done.into(), duration(self.object, now_ms).into()];
+        let template = self.template().to_vec();
+        [vec![self.name], shown, vec![self.age], template].concat()
+    }
+
+    fn service(self) -> Vec<Value> {
+        let (kind, address) = (self.said("/spec/type"), self.said_or_none("/spec/clusterIP"));
+        let selector = labels(self.object.pointer("/spec/selector"));
+        vec![self.name, kind, address, external(self.object).into(), ports(self.object).into(), self.age, selector.into()]
+    }
+
+    fn ingress(self) -> Vec<Value> {
+        let rules = list(self.object, "/spec/rules").iter();
+        let hosts: Vec<&str> = rules.map(|rule| text(rule, "/host")).filter(|host| !host.is_empty()).collect();
+        let hosts = if hosts.is_empty() { "*".to_owned() } else { hosts.join(",") };
+        let ports = if list(self.object, "/spec/tls").is_empty() { "80" } else { "80, 443" };
+        let class = self.said_or_none("/spec/ingressClassName");
+        vec![self.name, class, hosts.into(), addresses(self.object).into(), ports.into(), self.age]
+    }
+
+    fn event(self, now_ms: u64) -> Vec<Value> {
+        let about = format!("{}/{}", text(self.object, "/involvedObject/kind").to_lowercase(), text(self.object, "/involvedObject/name"));
+        let (seen, message) = (age(text(self.object, "/lastTimestamp"), now_ms), text(self.object, "/message").trim());
+        let count = self.number("/count").into();
+        vec![seen.into(), self.said("/type"), self.said("/reason"), about.into(), message.into(), count, self.name]
+    }
+
+    fn autoscaler(self) -> Vec<Value> {
+        let about = format!("{}/{}", text(self.object, "/spec/scaleTargetRef/kind"), text(self.object, "/spec/scaleTargetRef/name"));
+        let (least, most) = (self.number("/spec/minReplicas").to_string(), self.number("/spec/maxReplicas").to_string());
+        let now = self.number("/status/currentReplicas").into();
+        vec![self.name, about.into(), least.into(), most.into(), now, self.age]
     }
 }
 
@@ -213,9 +217,9 @@ fn lasting(seconds: u64) -> String {
     let (minutes, hours) = (seconds / 60, seconds / 3_600);
     match seconds {
         0..120 => format!("{seconds}s"),
-        120..600 if seconds % 60 > 0 => format!("{minutes}m{}s", seconds % 60),
+        120..600 if !seconds.is_multiple_of(60) => format!("{minutes}m{}s", seconds % 60),
         120..10_800 => format!("{minutes}m"),
-        10_800..28_800 if minutes % 60 > 0 => format!("{hours}h{}m", minutes % 60),
+        10_800..28_800 if !minutes.is_multiple_of(60) => format!("{hours}h{}m", minutes % 60),
         10_800..172_800 => format!("{hours}h"),
         _ => format!("{}d", hours / 24),
     }
