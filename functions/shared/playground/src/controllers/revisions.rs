@@ -1,7 +1,8 @@
 //! The ControllerRevisions of StatefulSets and DaemonSets: every template they had, numbered.
 
-use super::object::Put;
-use super::object::{controlled_by, count, label, name_of, namespace_of, reference, template_hash, text};
+use super::object::{
+    Put, controlled_by, controller_of, count, is_deleting, label, name_of, namespace_of, reference, selects, template_hash, text,
+};
 use super::world::{CONTROLLER_REVISION, World};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -16,11 +17,7 @@ impl Revisions {
     /// The owner's own, with one of its present template, made or raised to the last when it is not. `hash_label` is where
     /// its pods are told apart.
     pub(super) fn of(world: &mut World<'_>, owner: &Value, hash_label: &str) -> Option<Self> {
-        let mut own: Vec<Arc<Value>> = world
-            .list(CONTROLLER_REVISION, Some(namespace_of(owner)))
-            .into_iter()
-            .filter(|revision| controlled_by(revision, owner))
-            .collect();
+        let mut own = own(world, owner);
         own.sort_by_key(|revision| count(revision, "/revision"));
         let next = own.last().map_or(0, |last| count(last, "/revision")) + 1;
         let data = data(owner);
@@ -57,6 +54,21 @@ impl Revisions {
             world.delete(revision);
         }
     }
+}
+
+/// The owner's own, and those of its pods that nobody controls since another owner left them.
+fn own(world: &mut World<'_>, owner: &Value) -> Vec<Arc<Value>> {
+    let mut own = Vec::new();
+    for revision in world.list(CONTROLLER_REVISION, Some(namespace_of(owner))) {
+        if controlled_by(&revision, owner) {
+            own.push(revision);
+        } else if controller_of(&revision).is_none() && !is_deleting(owner) && selects(owner.pointer("/spec/selector"), &revision) {
+            let mut adopted = Value::clone(&revision);
+            adopted.put(["metadata", "ownerReferences"], json!([reference(owner)]));
+            own.extend(world.update(&revision, adopted));
+        }
+    }
+    own
 }
 
 /// The template that a revision holds.

@@ -2,7 +2,9 @@
 
 use super::super::object::{add_finalizer, condition_is, is_deleting, name_of, text};
 use super::super::testing::Cluster;
-use super::super::world::{CONFIG_MAP, DEPLOYMENT, ENDPOINT_SLICE, ENDPOINTS, NAMESPACE, POD, REPLICA_SET, SERVICE, SERVICE_ACCOUNT};
+use super::super::world::{
+    CONFIG_MAP, DEPLOYMENT, ENDPOINT_SLICE, ENDPOINTS, NAMESPACE, POD, REPLICA_SET, SERVICE, SERVICE_ACCOUNT, STATEFUL_SET,
+};
 use super::deployment;
 use crate::interfaces::Objects;
 use serde_json::{Value, json};
@@ -142,6 +144,27 @@ fn orphans_stay() {
     cluster.apply(deployment("shop:1", 2));
     assert_eq!(cluster.list(REPLICA_SET).len(), 1, "and are taken in again");
     assert_eq!(name_of(&cluster.list(REPLICA_SET)[0]), name_of(&sets[0]));
+}
+
+#[test]
+fn pods_left_by_a_stateful_set_are_taken_in_by_the_next() {
+    let mut cluster = Cluster::new();
+    let set = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "s"},
+        "spec": {"replicas": 2, "serviceName": "x", "selector": {"matchLabels": {"app": "x"}}, "template": super::template("shop:1")}});
+    cluster.apply(set.clone());
+    cluster.seconds(6);
+    let uids = |cluster: &Cluster| cluster.list(POD).iter().map(|pod| text(pod, "/metadata/uid").to_owned()).collect::<Vec<_>>();
+    let before = uids(&cluster);
+    let now = cluster.memory.now_ms;
+    cluster.change(STATEFUL_SET, "s", |object| {
+        add_finalizer(object, "orphan");
+        object["metadata"]["deletionTimestamp"] = json!(super::super::object::time(now));
+    });
+    assert!(cluster.list(STATEFUL_SET).is_empty());
+    cluster.apply(set);
+    cluster.seconds(6);
+    assert_eq!(uids(&cluster), before);
+    assert_eq!(cluster.get(STATEFUL_SET, "s")["status"]["updatedReplicas"], 2);
 }
 
 #[test]
