@@ -1,6 +1,6 @@
 // Package main is the whole control plane of a test cluster in one program: etcd, kube-apiserver,
-// kube-controller-manager, kube-scheduler, and kwok, which plays the kubelets. The name it is called by, or its first
-// argument, says which part runs. Text pages are shared that way, and there is one link instead of five.
+// kube-controller-manager, kube-scheduler, and kwok, which plays the kubelets; and kubectl. The name it is called by, or
+// its first argument, says which part runs. Text pages are shared that way, and there is one link instead of five.
 //
 // It never runs anything of Waybill's, and it is never shipped.
 package main
@@ -19,6 +19,8 @@ import (
 	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
 	_ "k8s.io/component-base/metrics/prometheus/version"
+	kubectl "k8s.io/kubectl/pkg/cmd"
+	"k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllers "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
@@ -38,6 +40,7 @@ var parts = map[string]func(){
 	"kube-controller-manager": func() { run(controllers.NewControllerManagerCommand()) },
 	"kube-scheduler":          func() { run(scheduler.NewSchedulerCommand()) },
 	"kwok":                    runKwok,
+	"kubectl":                 runKubectl,
 }
 
 func main() {
@@ -59,12 +62,19 @@ func main() {
 			return
 		}
 	}
-	fmt.Fprintln(os.Stderr, "call it by the name of a part, or name it first: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok")
+	fmt.Fprintln(os.Stderr, "call it by the name of a part, or name it first: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok, kubectl")
 	os.Exit(2)
 }
 
 func run(command *cobra.Command) {
 	os.Exit(cli.Run(command))
+}
+
+// runKubectl says its errors itself, as kubectl does.
+func runKubectl() {
+	if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
+		util.CheckErr(err)
+	}
 }
 
 func runKwok() {

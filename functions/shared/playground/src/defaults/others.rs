@@ -37,7 +37,8 @@ pub(super) fn secret(object: &mut Value) {
 pub(super) fn claim(object: &mut Value) {
     set(object.get_mut("spec"), "volumeMode", "Filesystem");
     set(Some(&mut *object), "status", json!({"phase": "Pending"}));
-    if object.pointer("/metadata/deletionTimestamp").is_none() {
+    // Only a new one: whoever takes it away meant to.
+    if object.pointer("/metadata/resourceVersion").is_none() {
         set(object.get_mut("metadata"), "finalizers", json!(["kubernetes.io/pvc-protection"]));
     }
 }

@@ -111,7 +111,7 @@ pub(super) fn job(object: &mut Value) {
     }
     let uid = said(object, "/metadata/uid").to_owned();
     if !uid.is_empty() && object.pointer("/spec/manualSelector") != Some(&Value::Bool(true)) {
-        identity(object, &uid);
+        identity(object, &uid, labelled);
     }
     set(Some(object), "status", json!({}));
 }
@@ -135,7 +135,7 @@ fn job_spec(spec: &mut Value) {
 }
 
 /// The labels and the selector that tell this Job's pods from those of another of its name.
-fn identity(object: &mut Value, uid: &str) {
+fn identity(object: &mut Value, uid: &str, labelled: bool) {
     let name = said(object, "/metadata/name").to_owned();
     let Some(template) = object.pointer_mut("/spec/template").and_then(|template| inner(template, "metadata")) else { return };
     let labels = [
@@ -147,7 +147,8 @@ fn identity(object: &mut Value, uid: &str) {
     if let Some(own) = inner(template, "labels") {
         labels.iter().for_each(|(label, value)| set(Some(&mut *own), label, *value));
     }
-    if let Some(own) = object.get_mut("metadata").and_then(|metadata| inner(metadata, "labels")) {
+    // Labels that came from the template are the template's for good.
+    if let (Some(own), false) = (object.get_mut("metadata").and_then(|metadata| inner(metadata, "labels")), labelled) {
         labels.iter().for_each(|(label, value)| set(Some(&mut *own), label, *value));
     }
     if let Some(spec) = object.get_mut("spec") {

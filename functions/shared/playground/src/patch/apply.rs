@@ -43,7 +43,7 @@ pub(crate) fn apply(kind: (&str, &str), live: Option<&Value>, applied: &Value, m
         Some((last, _)) if !last.is_empty() => prune(&merged, last, &owners, &mine, shape),
         _ => merged,
     };
-    typed::settle(kind, &mut after);
+    // Compared as it was applied: what is there but empty is not gone.
     let comparison = filtered(typed::compare(&before, &after, shape), &reset(kind, manager));
     let conflicts = take(&mut owners, &comparison);
     if !manager.force && !conflicts.is_empty() {
@@ -54,6 +54,7 @@ pub(crate) fn apply(kind: (&str, &str), live: Option<&Value>, applied: &Value, m
     let unchanged = live.is_some() && before == after;
     if !unchanged {
         mine.time = Some(manager.now.clone());
+        typed::settle(kind, &mut after);
     }
     owners.push(mine);
     let mut object = if unchanged { live.cloned().unwrap_or_default() } else { after };
@@ -105,7 +106,7 @@ fn check(kind: (&str, &str), applied: &Value) -> Result<(), ApplyError> {
     let text = |pointer: &str| applied.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let (api_version, name) = (text("/apiVersion"), text("/kind"));
     if (api_version, name) != kind {
-        return Err(ApplyError::BadRequest(format!("invalid object type: {api_version}, Kind={name}")));
+        return Err(ApplyError::BadRequest(format!("invalid object type: {}, Kind={name}", grouped(api_version))));
     }
     if applied.pointer("/metadata/managedFields").is_some_and(|fields| !fields.is_null()) {
         return Err(ApplyError::BadRequest("metadata.managedFields must be nil".to_owned()));
@@ -116,8 +117,13 @@ fn check(kind: (&str, &str), applied: &Value) -> Result<(), ApplyError> {
         [one] => one.clone(),
         several => format!("errors:\n{}", several.iter().map(|misfit| format!("  {misfit}")).collect::<Vec<_>>().join("\n")),
     };
-    let (namespace, object) = (text("/metadata/namespace"), text("/metadata/name"));
-    Err(ApplyError::Internal(format!("failed to create typed patch object ({namespace}/{object}; {api_version}, Kind={name}): {text_of}")))
+    let (namespace, object, version) = (text("/metadata/namespace"), text("/metadata/name"), grouped(api_version));
+    Err(ApplyError::Internal(format!("failed to create typed patch object ({namespace}/{object}; {version}, Kind={name}): {text_of}")))
+}
+
+/// With the group, which the core's is without a name.
+fn grouped(api_version: &str) -> String {
+    if api_version.contains('/') { api_version.to_owned() } else { format!("/{api_version}") }
 }
 
 /// The object as the API server sees it, without managed fields; an empty one when there is none.

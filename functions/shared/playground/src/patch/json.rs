@@ -20,19 +20,22 @@ type Done = Result<(), DoesNotApply>;
 /// # Errors
 /// [`PatchError`], with the code of the API server.
 pub(crate) fn json(target: &mut Value, patch: &Value) -> Result<(), PatchError> {
-    let bad =
-        |value: &Value, of: &str| PatchError::BadRequest(format!("json: cannot unmarshal {} into Go value of type {of}", json_type(value)));
+    let bad = |value: &Value, of: &str| {
+        PatchError::BadRequest(format!("error decoding patch: json: cannot unmarshal {} into Go value of type {of}", json_type(value)))
+    };
     let operations = match patch {
         Value::Array(operations) => operations.as_slice(),
         Value::Null => &[],
-        other => return Err(bad(other, "jsonpatch.Patch")),
+        other => return Err(bad(other, "[]handlers.jsonPatchOp")),
     };
     if let Some(wrong) = operations.iter().find(|operation| !operation.is_object() && !operation.is_null()) {
-        return Err(bad(wrong, "jsonpatch.Operation"));
+        return Err(bad(wrong, "handlers.jsonPatchOp"));
     }
     if operations.len() > OPERATIONS_MAX {
         let count = operations.len();
-        return Err(PatchError::TooLarge(format!("The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}, got {count}")));
+        return Err(PatchError::TooLarge(format!(
+            "Request entity too large: The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}, got {count}"
+        )));
     }
     let mut patched = target.clone();
     let mut copied_bytes = 0;
@@ -243,9 +246,9 @@ mod tests {
             assert_eq!(object, target);
         }
         let error = patched(&target, &value!({})).unwrap_err();
-        assert_eq!(error.to_string(), "json: cannot unmarshal object into Go value of type jsonpatch.Patch");
+        assert_eq!(error.to_string(), "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp");
         let error = patched(&target, &value!(["x"])).unwrap_err();
-        assert_eq!(error.to_string(), "json: cannot unmarshal string into Go value of type jsonpatch.Operation");
+        assert_eq!(error.to_string(), "error decoding patch: json: cannot unmarshal string into Go value of type handlers.jsonPatchOp");
     }
 
     #[test]

@@ -71,13 +71,13 @@ impl Owner {
 
     fn write(&self) -> Value {
         let operation = if self.applied { "Apply" } else { "Update" };
-        let mut entry = json!({"manager": self.manager, "operation": operation, "apiVersion": self.api_version});
-        if let Some(time) = &self.time {
-            entry["time"] = json!(time);
-        }
-        (entry["fieldsType"], entry["fieldsV1"]) = (json!("FieldsV1"), self.set.write());
-        if let Some(subresource) = &self.subresource {
-            entry["subresource"] = json!(subresource);
+        let optional = [("time", &self.time), ("subresource", &self.subresource)];
+        let mut entry = json!({
+            "manager": self.manager, "operation": operation, "apiVersion": self.api_version,
+            "fieldsType": "FieldsV1", "fieldsV1": self.set.write(),
+        });
+        if let Value::Object(fields) = &mut entry {
+            fields.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value.as_ref()?)))));
         }
         entry
     }

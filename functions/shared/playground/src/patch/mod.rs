@@ -2,6 +2,7 @@
 //! nothing here knows of requests, stores or clocks.
 
 mod apply;
+mod decode;
 mod fields;
 mod json;
 mod managers;
@@ -14,9 +15,9 @@ mod typed;
 mod properties;
 
 pub(crate) use apply::{apply, same_but_for_times, track};
+pub(crate) use decode::undecodable;
 pub(crate) use json::json;
 pub(crate) use merge::merge;
-pub(crate) use schema::known;
 pub(crate) use strategic::strategic;
 pub(crate) use typed::settle;
 
@@ -114,7 +115,7 @@ fn conflicts_message(conflicts: &[Conflict]) -> String {
 }
 
 /// As Go's `%v` prints it: `map[a:1 b:[x y]]`.
-fn go_print(value: &Value) -> String {
+pub(crate) fn go_print(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".to_owned(),
         Value::Bool(bool) => bool.to_string(),

@@ -172,7 +172,7 @@ fn shape(text: &'static str) -> Shape {
 }
 
 /// Whether the kind is in the table.
-pub(crate) fn known((api_version, kind): (&str, &str)) -> bool {
+pub(super) fn known((api_version, kind): (&str, &str)) -> bool {
     table().kinds.get(api_version).is_some_and(|kinds| kinds.contains_key(kind))
 }
 

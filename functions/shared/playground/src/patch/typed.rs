@@ -383,7 +383,13 @@ fn settle_at(value: &mut Value, shape: &'static Shape, at: &str, unknown: &mut V
             }
         }
         (Shape::Map { item, .. }, Value::Object(fields)) => {
-            fields.iter_mut().for_each(|(key, value)| settle_at(value, item, &join(at, key), unknown));
+            for (key, value) in fields.iter_mut() {
+                // To a decoder of texts a null is an empty one.
+                if value.is_null() && matches!(**item, Shape::Text) {
+                    *value = json!("");
+                }
+                settle_at(value, item, &join(at, key), unknown);
+            }
         }
         (Shape::List { item, .. }, Value::Array(items)) => {
             items.iter_mut().enumerate().for_each(|(index, value)| settle_at(value, item, &format!("{at}[{index}]"), unknown));
@@ -399,7 +405,9 @@ fn join(at: &str, key: &str) -> String {
 fn settle_field(fields: &mut Map<String, Value>, name: &str, presence: Presence, shape: &'static Shape) {
     let absent = fields.get(name).is_none_or(Value::is_null);
     match presence {
-        Presence::Always if absent => {
+        Presence::Always
+            if absent || (matches!(shape, Shape::List { .. } | Shape::Map { .. }) && fields.get(name).is_some_and(is_hollow)) =>
+        {
             fields.insert(name.to_owned(), zero(name, shape));
         }
         Presence::AlwaysNull if absent => {

@@ -14,8 +14,17 @@ use std::sync::Arc;
 /// Grace of a pod that does not say its own.
 const GRACE_S_DEFAULT: u64 = 30;
 /// Kinds whose deletion answers with the object.
-const ANSWERED_WHOLE: [&str; 8] =
-    ["Pod", "Namespace", "ServiceAccount", "PersistentVolume", "PersistentVolumeClaim", "ResourceQuota", "PodTemplate", "StorageClass"];
+const ANSWERED_WHOLE: [&str; 9] = [
+    "Pod",
+    "Service",
+    "Namespace",
+    "ServiceAccount",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "ResourceQuota",
+    "PodTemplate",
+    "StorageClass",
+];
 
 /// How to delete.
 #[derive(Debug, Default)]
@@ -39,7 +48,7 @@ impl Wishes {
                 "DeleteOptions",
                 "propagationPolicy",
                 &format!("{other:?}"),
-                "\"Background\", \"Foreground\", \"Orphan\", \"nil\"",
+                "\"Foreground\", \"Background\", \"Orphan\", \"nil\"",
             )),
         }
     }
@@ -47,12 +56,17 @@ impl Wishes {
     fn of_query(options: &Options) -> Result<Self, Refusal> {
         let policy = options.get("propagationPolicy").map(str::to_owned);
         let orphan = options.get("orphanDependents").map(|orphan| if orphan == "true" { "Orphan" } else { "Background" }.to_owned());
+        if let (Some(policy), Some(_)) = (&policy, &orphan) {
+            let message = format!("Invalid value: {policy:?}: orphanDependents and deletionPropagation cannot be both set");
+            let cause = Cause { reason: "FieldValueInvalid", field: "propagationPolicy".to_owned(), message };
+            return Err(Refusal::invalid_options("DeleteOptions", &[cause]));
+        }
         Ok(Self { policy: policy.or(orphan), grace_s: options.number("gracePeriodSeconds")?, ..Self::default() })
     }
 
     fn of_body(body: &[u8]) -> Result<Self, Refusal> {
-        let given: Value =
-            serde_json::from_slice(body).map_err(|error| Refusal::bad(format!("couldn't get version/kind; json parse error: {error}")))?;
+        let given: Value = serde_json::from_slice(body)
+            .map_err(|error| Refusal::bad(format!("couldn't get version/kind; json parse error: {}", super::write::unread(&error))))?;
         let kind = text(&given, "/kind");
         if !matches!(kind, "" | "DeleteOptions") {
             return Err(Refusal::bad("decoded object cannot be converted to DeleteOptions"));
@@ -84,14 +98,14 @@ impl Wishes {
             let why = format!(
                 "the UID in the precondition ({uid}) does not match the UID in record ({own}). The object might have been deleted and then recreated"
             );
-            return Err(Refusal::conflict(row, name, &why));
+            return Err(Refusal::precondition(row, name, &why));
         }
         if let Some(version) = self.version.as_ref().filter(|version| **version != own("/metadata/resourceVersion")) {
             let own = own("/metadata/resourceVersion");
             let why = format!(
                 "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({own}). The object might have been modified"
             );
-            return Err(Refusal::conflict(row, name, &why));
+            return Err(Refusal::precondition(row, name, &why));
         }
         Ok(())
     }
@@ -159,6 +173,7 @@ fn mark(state: &State, object: &mut Value, grace: Option<u64>, finalizers: Vec<V
     let now_ms = state.now_ms();
     let before = object.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_u64);
     let seconds = grace.unwrap_or_default();
+    let is_namespace = text(object, "/kind") == "Namespace";
     let fields = metadata(object);
     if !finalizers.is_empty() {
         fields.insert("finalizers".to_owned(), finalizers.into());
@@ -166,7 +181,9 @@ fn mark(state: &State, object: &mut Value, grace: Option<u64>, finalizers: Vec<V
     // A second deletion can only shorten the first.
     if !fields.contains_key("deletionTimestamp") || before.is_some_and(|before| seconds < before) {
         fields.insert("deletionTimestamp".to_owned(), time(now_ms + seconds * 1_000).into());
-        fields.insert("deletionGracePeriodSeconds".to_owned(), seconds.into());
+        if !is_namespace {
+            fields.insert("deletionGracePeriodSeconds".to_owned(), seconds.into());
+        }
         if let Some(generation) = fields.get("generation").and_then(Value::as_u64).filter(|_| before.is_none()) {
             fields.insert("generation".to_owned(), (generation + 1).into());
         }

@@ -82,6 +82,11 @@ fn resource(name: &str, singular: &str, kind: &str, namespaced: bool, verbs: &[&
     json!({"name": name, "singularName": singular, "namespaced": namespaced, "kind": kind, "verbs": verbs})
 }
 
+/// Namespaces are not deleted by the dozen.
+fn verbs(row: &Row) -> &'static [&'static str] {
+    if row.kind.kind == "Namespace" { &["create", "delete", "get", "list", "patch", "update", "watch"] } else { &VERBS }
+}
+
 fn sub_verbs(subresource: &str) -> &'static [&'static str] {
     match subresource {
         "log" => &["get"],
@@ -93,7 +98,7 @@ fn sub_verbs(subresource: &str) -> &'static [&'static str] {
 fn resources(group: &str, version: &str) -> Option<Value> {
     let mut lines = Vec::new();
     for row in KINDS.iter().filter(|row| row.group == group && row.version == version) {
-        let mut line = resource(row.plural, row.singular, row.kind.kind, row.namespaced, &VERBS);
+        let mut line = resource(row.plural, row.singular, row.kind.kind, row.namespaced, verbs(row));
         if let Value::Object(fields) = &mut line {
             if !row.short_names.is_empty() {
                 fields.insert("shortNames".to_owned(), json!(row.short_names));
@@ -122,7 +127,14 @@ fn resources(group: &str, version: &str) -> Option<Value> {
     if lines.is_empty() {
         return None;
     }
-    Some(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version(group, version), "resources": lines}))
+    Some({
+        let mut list = json!({"kind": "APIResourceList", "groupVersion": api_version(group, version), "resources": lines});
+        // The core's list says none of itself.
+        if let (Value::Object(fields), false) = (&mut list, group.is_empty()) {
+            fields.insert("apiVersion".to_owned(), "v1".into());
+        }
+        list
+    })
 }
 
 fn response_kind(group: &str, version: &str, kind: &str) -> Value {
@@ -134,17 +146,13 @@ fn discovered(row: &Row) -> Value {
         .subresources
         .iter()
         .map(|name| {
-            let kind = if *name == "scale" {
-                response_kind("autoscaling", "v1", "Scale")
-            } else {
-                response_kind(row.group, row.version, row.kind.kind)
-            };
+            let kind = if *name == "scale" { response_kind("autoscaling", "v1", "Scale") } else { response_kind("", "", row.kind.kind) };
             json!({"subresource": name, "responseKind": kind, "verbs": sub_verbs(name)})
         })
         .collect();
     let mut line = json!({
-        "resource": row.plural, "responseKind": response_kind(row.group, row.version, row.kind.kind),
-        "scope": if row.namespaced { "Namespaced" } else { "Cluster" }, "singularResource": row.singular, "verbs": VERBS,
+        "resource": row.plural, "responseKind": response_kind("", "", row.kind.kind),
+        "scope": if row.namespaced { "Namespaced" } else { "Cluster" }, "singularResource": row.singular, "verbs": verbs(row),
     });
     if let Value::Object(fields) = &mut line {
         for (name, list) in [("shortNames", json!(row.short_names)), ("subresources", json!(subresources))] {
@@ -171,7 +179,7 @@ fn aggregate(version: &str, core: bool) -> Value {
                     let rows = KINDS.iter().filter(|row| (row.group, row.version) == (group, version)).map(discovered);
                     let reviews = REVIEWS.iter().filter(|(own, own_version, ..)| (*own, *own_version) == (group, version));
                     let reviews = reviews.map(|(_, _, kind, plural)| {
-                        json!({"resource": plural, "responseKind": response_kind(group, version, kind), "scope": "Cluster",
+                        json!({"resource": plural, "responseKind": response_kind("", "", kind), "scope": "Cluster",
                             "singularResource": kind.to_lowercase(), "verbs": ["create"]})
                     });
                     json!({"version": version, "freshness": "Current", "resources": rows.chain(reviews).collect::<Vec<_>>()})

@@ -4,6 +4,7 @@ use super::status::{Refusal, typed_response};
 use super::target::Target;
 use super::{Ask, Server, streamed};
 use crate::controllers;
+use crate::interfaces::Cause;
 use crate::interfaces::{Kind, Objects as _};
 use crate::state::text;
 use axum::response::Response;
@@ -33,6 +34,15 @@ struct Wishes {
 
 impl Wishes {
     fn of(ask: &Ask, pod: &Value, now_ms: u64) -> Result<Self, Refusal> {
+        for (option, least, must) in
+            [("tailLines", 0, "greater than or equal to 0"), ("limitBytes", 1, "greater than 0"), ("sinceSeconds", 1, "greater than 0")]
+        {
+            if let Some(given) = ask.options.get(option).and_then(|text| text.parse::<i64>().ok()).filter(|given| *given < least) {
+                let message = format!("Invalid value: {given}: must be {must}");
+                let why = Cause { reason: "FieldValueInvalid", field: option.to_owned(), message };
+                return Err(Refusal::invalid_as("", "PodLogOptions", text(pod, "/metadata/name"), &why));
+            }
+        }
         let size = |number: Option<u64>| number.map(|number| usize::try_from(number).unwrap_or(usize::MAX));
         let since = match (ask.options.number("sinceSeconds")?, ask.options.get("sinceTime")) {
             (Some(seconds), _) => Some(now_ms.saturating_sub(seconds.saturating_mul(1_000))),

@@ -4,7 +4,7 @@ use super::select::Selector;
 use super::status::{Refusal, json_response};
 use super::target::Target;
 use super::{Ask, Server};
-use crate::interfaces::Objects as _;
+use crate::interfaces::{Cause, Objects as _};
 use crate::state::place_of;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
@@ -33,7 +33,8 @@ impl Continue {
 
     fn read(text: &str) -> Result<Self, Refusal> {
         let parts: Option<(u64, String, String)> = hex::decode(text).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let (version, namespace, name) = parts.ok_or_else(|| Refusal::bad("continue key is not valid"))?;
+        let (version, namespace, name) =
+            parts.ok_or_else(|| Refusal::bad("invalid continue token: continue key is not valid: illegal base64 data at input byte 0"))?;
         Ok(Self { version, after: (namespace, name) })
     }
 }
@@ -50,6 +51,12 @@ pub(crate) fn selector(target: &Target, ask: &Ask) -> Result<Selector, Refusal> 
 pub(crate) fn list(server: &Server, target: &Target, ask: &Ask) -> Result<Response, Refusal> {
     let selector = selector(target, ask)?;
     let limit = ask.options.number("limit")?.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    ask.options.number("timeoutSeconds")?;
+    if ask.options.get("resourceVersionMatch").is_some() && ask.options.get("resourceVersion").is_none() {
+        let message = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided".to_owned();
+        let why = Cause { reason: "FieldValueForbidden", field: "resourceVersionMatch".to_owned(), message };
+        return Err(Refusal::invalid_options("ListOptions", &[why]));
+    }
     let from = ask.options.get("continue").map(Continue::read).transpose()?;
     let wanted = ask.options.version("resourceVersion")?;
     let state = server.state();

@@ -26,11 +26,13 @@ fn scale_of(object: &Value) -> Value {
         labels = wanted.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
         labels.sort_unstable();
     }
-    json!({
+    let mut scale = json!({
         "kind": KIND.1, "apiVersion": KIND.0, "metadata": metadata,
         "spec": {"replicas": number("/spec/replicas")},
         "status": {"replicas": number("/status/replicas"), "selector": labels.join(",")},
-    })
+    });
+    crate::patch::settle(KIND, &mut scale);
+    scale
 }
 
 pub(crate) fn answer(server: &Server, method: &Method, target: &Target, ask: &Ask) -> Result<Response, Refusal> {
@@ -50,11 +52,8 @@ pub(crate) fn answer(server: &Server, method: &Method, target: &Target, ask: &As
     let Some(replicas) = replicas.filter(|replicas| *replicas >= 0) else {
         let given = wanted.pointer("/spec/replicas").cloned().unwrap_or_default();
         let message = format!("Invalid value: {given}: must be greater than or equal to 0");
-        return Err(Refusal::invalid(
-            target.row,
-            name,
-            &[Cause { reason: "FieldValueInvalid", field: "spec.replicas".to_owned(), message }],
-        ));
+        let why = Cause { reason: "FieldValueInvalid", field: "spec.replicas".to_owned(), message };
+        return Err(Refusal::invalid_as("autoscaling", KIND.1, name, &why));
     };
     let version = text(&wanted, "/metadata/resourceVersion");
     if !version.is_empty() && version != text(&live, "/metadata/resourceVersion") {

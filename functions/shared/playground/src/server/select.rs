@@ -15,6 +15,8 @@ enum Wish {
     Missing(String),
     In(String, Vec<String>),
     NotIn(String, Vec<String>),
+    Above(String, i64),
+    Below(String, i64),
 }
 
 /// What objects of a list or watch must be like.
@@ -46,6 +48,8 @@ impl Selector {
             Wish::Missing(key) => label(key).is_none(),
             Wish::In(key, values) => label(key).is_some_and(|own| values.iter().any(|value| value == own)),
             Wish::NotIn(key, values) => label(key).is_none_or(|own| values.iter().all(|value| value != own)),
+            Wish::Above(key, than) => label(key).and_then(|own| own.parse::<i64>().ok()).is_some_and(|own| own > *than),
+            Wish::Below(key, than) => label(key).and_then(|own| own.parse::<i64>().ok()).is_some_and(|own| own < *than),
         });
         labels && self.fields.iter().all(|(pointer, wanted, not)| (said(object, pointer) == *wanted) != *not)
     }
@@ -112,6 +116,12 @@ fn parse_wish(part: &str) -> Result<Wish, Refusal> {
     }
     if let Some((name, wanted)) = part.split_once("!=") {
         return Ok(Wish::NotIn(key(name)?, vec![value(wanted)?]));
+    }
+    if let Some((name, than)) = part.split_once('>') {
+        return Ok(Wish::Above(key(name)?, than.trim().parse().map_err(|_| unread())?));
+    }
+    if let Some((name, than)) = part.split_once('<') {
+        return Ok(Wish::Below(key(name)?, than.trim().parse().map_err(|_| unread())?));
     }
     match part.split_once("==").or_else(|| part.split_once('=')) {
         Some((name, wanted)) => Ok(Wish::In(key(name)?, vec![value(wanted)?])),
@@ -208,7 +218,7 @@ mod tests {
 
     fn matches(labels: Option<&str>, fields: Option<&str>) -> Result<bool, u16> {
         let row = kinds::by_kind("v1", "Pod").unwrap();
-        let pod = json!({"metadata": {"name": "web-1", "namespace": "shop", "labels": {"app": "web", "tier": "front"}}, "status": {"phase": "Running"}});
+        let pod = json!({"metadata": {"name": "web-1", "namespace": "shop", "labels": {"app": "web", "tier": "front", "number": "5"}}, "status": {"phase": "Running"}});
         Selector::of(row, labels, fields).map(|selector| selector.matches(&pod)).map_err(|refusal| refusal.code)
     }
 
@@ -224,6 +234,8 @@ mod tests {
             "app notin (api)",
             "app=web,tier in (front,back),!x",
             "other notin (a)",
+            "number>4",
+            "number<6",
             "",
         ] {
             assert_eq!(matches(Some(fine), None), Ok(true), "{fine}");

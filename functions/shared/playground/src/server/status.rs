@@ -66,6 +66,36 @@ impl Refusal {
         Self::conflict(row, name, "the object has been modified; please apply your changes to the latest version and try again")
     }
 
+    /// What a deletion demands of the object is not so. The API server names the kind here, not the resource.
+    pub(crate) fn precondition(row: &Row, name: &str, why: &str) -> Self {
+        let kind = if row.group.is_empty() { row.kind.kind.to_owned() } else { format!("{}.{}", row.kind.kind, row.group) };
+        Self::new(409, "Conflict", format!("Operation cannot be fulfilled on {kind} {name:?}: {why}")).with(about(
+            row.group,
+            row.kind.kind,
+            name,
+            Vec::new(),
+        ))
+    }
+
+    /// What a patch makes of an object cannot be read as one. The API server names neither.
+    pub(crate) fn unreadable_patch(given: &str, why: &str) -> Self {
+        let message = format!("Invalid value: {given:?}: {why}");
+        let cause = json!({"reason": "FieldValueInvalid", "message": message, "field": "patch"});
+        Self::new(422, "Invalid", format!(" \"\" is invalid: patch: {message}")).with(json!({"causes": [cause]}))
+    }
+
+    /// A replace that must say which version it replaces.
+    pub(crate) fn unconditional(row: &Row, name: &str) -> Self {
+        let message = "Invalid value: 0: must be specified for an update".to_owned();
+        let why = Cause { reason: "FieldValueInvalid", field: "metadata.resourceVersion".to_owned(), message };
+        Self::new(422, "Invalid", format!("{} {name:?} is invalid: {}", row.qualified(), said(std::slice::from_ref(&why)))).with(about(
+            row.group,
+            row.plural,
+            name,
+            vec![cause(&why)],
+        ))
+    }
+
     pub(crate) fn forbidden(row: &Row, name: &str, why: &str) -> Self {
         Self::new(403, "Forbidden", format!("{} {name:?} is forbidden: {why}", row.qualified())).about(row, name)
     }
@@ -91,6 +121,17 @@ impl Refusal {
         ))
     }
 
+    /// What is asked of a sub-resource, and validation refuses.
+    pub(crate) fn invalid_as(group: &str, kind: &str, name: &str, why: &Cause) -> Self {
+        let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
+        Self::new(422, "Invalid", format!("{qualified} {name:?} is invalid: {}", said(std::slice::from_ref(why)))).with(about(
+            group,
+            kind,
+            name,
+            vec![cause(why)],
+        ))
+    }
+
     /// Options of a request that validation refuses.
     pub(crate) fn invalid_options(options: &str, causes: &[Cause]) -> Self {
         Self::new(422, "Invalid", format!("{options}.meta.k8s.io \"\" is invalid: {}", said(causes))).with(about(
@@ -102,7 +143,7 @@ impl Refusal {
     }
 
     pub(crate) fn too_large(limit: usize) -> Self {
-        Self::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {limit}")).with(json!({}))
+        Self::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {limit}"))
     }
 
     pub(crate) fn unsupported(accepted: &str) -> Self {
@@ -110,8 +151,13 @@ impl Refusal {
         Self::new(415, "UnsupportedMediaType", message)
     }
 
+    /// A patch of a type that nobody knows.
+    pub(crate) fn unsupported_patch() -> Self {
+        Self::new(415, "UnsupportedMediaType", "415: Unsupported Media Type").with(json!({}))
+    }
+
     pub(crate) fn not_acceptable() -> Self {
-        Self::new(406, "NotAcceptable", "only the following media types are accepted: application/json")
+        Self::new(406, "NotAcceptable", "only the following media types are accepted: application/json").with(json!({}))
     }
 
     pub(crate) fn too_many(message: &str) -> Self {
@@ -128,9 +174,12 @@ impl Refusal {
     pub(crate) fn status(&self) -> Value {
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason,
+            "message": self.message,
         });
         if let Value::Object(fields) = &mut status {
+            if !self.reason.is_empty() {
+                fields.insert("reason".to_owned(), self.reason.into());
+            }
             if !self.details.is_null() {
                 fields.insert("details".to_owned(), self.details.clone());
             }

@@ -31,12 +31,15 @@ pub(crate) fn table<'a>(
             json!({"cells": cells, "object": object})
         })
         .collect();
-    let definitions: Vec<Value> = if headed { columns.iter().map(definition).collect() } else { Vec::new() };
+    let definitions: Vec<Value> = if headed { columns.iter().map(|column| definition(row, column)).collect() } else { Vec::new() };
     json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "columnDefinitions": definitions, "rows": rows})
 }
 
-fn definition((name, wide): &Column) -> Value {
-    let number = matches!(*name, "Desired" | "Current" | "Up-to-date" | "Available" | "Data" | "Secrets" | "Replicas");
+fn definition(row: &Row, (name, wide): &Column) -> Value {
+    let number = match row.kind.kind {
+        "ReplicaSet" | "DaemonSet" => matches!(*name, "Desired" | "Current" | "Ready" | "Up-to-date" | "Available"),
+        kind => matches!(*name, "Secrets" | "Replicas") || (matches!(*name, "Desired" | "Current") && kind != "Deployment"),
+    };
     let kind = if number { "integer" } else { "string" };
     let format = if *name == "Name" { "name" } else { "" };
     json!({"name": name, "type": kind, "format": format, "description": "", "priority": i32::from(*wide)})

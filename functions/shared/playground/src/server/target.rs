@@ -49,7 +49,11 @@ impl Route {
             ["apis", group, version, rest @ ..] if !rest.is_empty() => (*group, *version, rest),
             _ => return Self::Other(parts),
         };
-        if !kinds::group_versions().contains(&(group, version)) || rest.iter().any(|part| part.len() > PART_BYTES_MAX) {
+        let versions = kinds::group_versions();
+        if !group.is_empty() && versions.iter().any(|(own, _)| *own == group) && !versions.contains(&(group, version)) {
+            return Self::Nothing;
+        }
+        if !versions.contains(&(group, version)) || rest.iter().any(|part| part.len() > PART_BYTES_MAX) {
             return Self::Other(parts);
         }
         if let [plural] = rest
@@ -122,16 +126,18 @@ impl Options {
         self.0.iter().find(|(own, _)| own == name).is_some_and(|(_, value)| !matches!(value.as_str(), "false" | "0"))
     }
 
-    /// A whole number.
+    /// A whole number; one below zero is no wish.
     pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
-        let parse = |text: &str| text.parse().map_err(|_| Refusal::bad(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")));
-        self.get(name).map(parse).transpose()
+        let parse =
+            |text: &str| text.parse::<i64>().map_err(|_| Refusal::bad(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")));
+        Ok(self.get(name).map(parse).transpose()?.and_then(|number| u64::try_from(number).ok()))
     }
 
     /// A resource version; none and `0` are no wish.
     pub(crate) fn version(&self, name: &str) -> Result<Option<u64>, Refusal> {
         let parse = |text: &str| {
-            let why = format!("{name}: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax");
+            let why =
+                format!("invalid resource version: {name}: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax");
             text.parse::<u64>().map_err(|_| Refusal::bad(why))
         };
         Ok(self.get(name).map(parse).transpose()?.filter(|version| *version > 0))

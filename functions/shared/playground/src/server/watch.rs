@@ -55,7 +55,11 @@ pub(crate) fn answer(server: &Arc<Server>, target: &Target, ask: &Ask) -> Result
         .try_acquire_owned()
         .map_err(|_| Refusal::too_many("there are too many watches, please try again later"))?;
     let open_s = ask.options.number("timeoutSeconds")?.filter(|seconds| *seconds > 0).unwrap_or(OPEN_S_DEFAULT).min(OPEN_S_MAX);
-    let wanted = ask.options.version("resourceVersion")?;
+    // The API server finds out only when it looks for its place in the history.
+    let wanted = ask
+        .options
+        .version("resourceVersion")
+        .map_err(|refusal| Refusal::new(500, "", refusal.message.trim_start_matches("invalid resource version: ")))?;
     let initial = ask.options.is("sendInitialEvents");
     let selector = selector(target, ask)?;
     let state = server.state();
@@ -148,7 +152,16 @@ impl Feed {
             (true, false) => "DELETED",
             (false, false) => return None,
         };
-        Some((kind, Arc::clone(&change.object)))
+        // Whoever no longer selects it hears what it was when it did, at the version at which it ceased.
+        let left = kind == "DELETED" && change.what != What::Deleted;
+        let Some(before) = change.before.as_ref().filter(|_| left) else { return Some((kind, Arc::clone(&change.object))) };
+        let mut last = Value::clone(before);
+        if let (Some(version), Some(metadata)) =
+            (change.object.pointer("/metadata/resourceVersion"), last.get_mut("metadata").and_then(Value::as_object_mut))
+        {
+            metadata.insert("resourceVersion".to_owned(), version.clone());
+        }
+        Some((kind, Arc::new(last)))
     }
 
     /// Takes what happened since; false when there is more to take.

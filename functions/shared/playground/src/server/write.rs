@@ -6,7 +6,7 @@ use super::{Ask, Server};
 use crate::interfaces::{Cause, Objects as _};
 use crate::kinds::Row;
 use crate::patch::{self, Manager};
-use crate::state::{State, count_generation, metadata, text, time};
+use crate::state::{State, Writer, count_generation, metadata, text, time};
 use crate::{defaults, validate};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
@@ -16,9 +16,24 @@ use std::sync::Arc;
 const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 const NAME_CHARS_MAX: usize = 63;
 const SUFFIX_CHARS: usize = 5;
-const MEDIA_TYPES: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf, application/cbor";
-const PATCH_TYPES: &str = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml, application/apply-patch+cbor";
+const MEDIA_TYPES: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 const APPLY: &str = "application/apply-patch+yaml";
+/// Kinds that are replaced only at a version that is named.
+const CONDITIONAL: [&str; 2] = ["PodDisruptionBudget", "Lease"];
+/// Kinds of which a replace makes what is not there.
+const MADE_BY_REPLACE: [&str; 8] =
+    ["Service", "Endpoints", "LimitRange", "Lease", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"];
+/// What the server gives to new objects after it is recorded who owns what.
+const ALLOCATED: [(&str, &str, &[&str]); 4] = [
+    ("Service", "/spec", &["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"]),
+    ("Job", "/spec", &["selector"]),
+    (
+        "Job",
+        "/spec/template/metadata/labels",
+        &["batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "controller-uid", "job-name"],
+    ),
+    ("PersistentVolumeClaim", "/metadata", &["finalizers"]),
+];
 /// Fields of metadata that only the server writes.
 const OWN_FIELDS: [&str; 5] = ["uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"];
 
@@ -67,6 +82,9 @@ pub(crate) fn json_body(ask: &Ask, kind: &str) -> Result<Value, Refusal> {
     let unread = |why: String| Refusal::bad(format!("the object provided is unrecognized (must be of type {kind}): {why}"));
     let value: Value =
         serde_json::from_slice(&ask.body).map_err(|error| unread(format!("couldn't get version/kind; json parse error: {error}")))?;
+    if value.is_null() {
+        return Ok(Value::Object(Map::new()));
+    }
     if value.is_object() { Ok(value) } else { Err(unread("couldn't get version/kind; json parse error: it is no object".to_owned())) }
 }
 
@@ -79,11 +97,30 @@ fn object_body(row: &Row, ask: &Ask) -> Result<Value, Refusal> {
             fields.insert(name.to_owned(), value.into());
         }
     }
-    let unknown = patch::settle((row.kind.api_version, row.kind.kind), &mut object);
+    let kind = (row.kind.api_version, row.kind.kind);
+    let handled = |why: &str| Refusal::bad(format!("{0} in version {1:?} cannot be handled as a {0}: {why}", kind.1, row.version));
+    if let Some(why) = patch::undecodable(kind, &object) {
+        return Err(handled(&why));
+    }
+    // What a strategic patch says is quoted; of the others, what they made.
+    let made = object.clone();
+    let given = || match serde_json::from_slice(&ask.body) {
+        Ok(given) if ask.content_type.starts_with("application/strategic") => patch::go_print(&given),
+        _ => made.to_string(),
+    };
+    if let Some(why) = patch::undecodable(kind, &object) {
+        return Err(Refusal::unreadable_patch(&given(), &why));
+    }
+    let unknown = patch::settle(kind, &mut object);
     if !unknown.is_empty() && ask.options.get("fieldValidation") == Some("Strict") {
-        return Err(Refusal::bad(strictly(&unknown)));
+        return Err(handled(&strictly(&unknown)));
     }
     Ok(object)
+}
+
+/// What is wrong with a text that is no JSON, as the API server says it where it says the same of all of them.
+pub(crate) fn unread(error: &serde_json::Error) -> String {
+    if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() }
 }
 
 fn strictly(unknown: &[String]) -> String {
@@ -116,10 +153,7 @@ fn check_place(target: &Target, object: &Value) -> Result<(), Refusal> {
         return Err(Refusal::bad(format!("the name of the object ({name}) does not match the name on the URL ({wanted})")));
     }
     if !namespace.is_empty() && namespace != target.place() {
-        let place = target.place();
-        return Err(Refusal::bad(format!(
-            "the namespace of the object ({namespace}) does not match the namespace on the request ({place})"
-        )));
+        return Err(Refusal::bad("the namespace of the provided object does not match the namespace sent on the request"));
     }
     Ok(())
 }
@@ -175,7 +209,7 @@ pub(crate) fn create(server: &Server, target: &Target, ask: &Ask) -> Result<Resp
     let name = name_new(target.row, &mut object)?;
     check_namespace(&state, target.row, target.place(), &name)?;
     if !text(&object, "/metadata/resourceVersion").is_empty() {
-        return Err(Refusal::bad("resourceVersion should not be set on objects to be created"));
+        return Err(Refusal::new(500, "", "resourceVersion should not be set on objects to be created"));
     }
     let made = store_new(&mut state, &write, object, true)?;
     let now_ms = state.now_ms();
@@ -201,9 +235,11 @@ fn store_new(state: &mut State, write: &Write<'_>, mut object: Value, track: boo
         fields.shift_remove("status");
     }
     validate::decode(&object).map_err(Refusal::bad)?;
+    let given = object.clone();
     begin(row, &mut object);
     state.stamp(row, &mut object);
     defaults::fill(&mut object);
+    patch::settle(write.kind(), &mut object);
     let name = text(&object, "/metadata/name").to_owned();
     let causes = validate::create(&object);
     if !causes.is_empty() {
@@ -213,7 +249,11 @@ fn store_new(state: &mut State, write: &Write<'_>, mut object: Value, track: boo
         return Err(Refusal::exists(row, &name));
     }
     if track {
-        patch::track(write.kind(), None, &mut object, &write.manager(state.now_ms()));
+        let mut tracked = as_given(row, &given, &object);
+        patch::track(write.kind(), None, &mut tracked, &write.manager(state.now_ms()));
+        if let Some(managed) = tracked.pointer("/metadata/managedFields") {
+            metadata(&mut object).insert("managedFields".to_owned(), managed.clone());
+        }
     }
     if write.dry_run {
         return Ok(Arc::new(object));
@@ -223,6 +263,21 @@ fn store_new(state: &mut State, write: &Write<'_>, mut object: Value, track: boo
         state.furnish(&name);
     }
     Ok(made)
+}
+
+/// The new object without what the server gave it.
+fn as_given(row: &Row, given: &Value, object: &Value) -> Value {
+    let mut tracked = object.clone();
+    let own = ALLOCATED.iter().filter(|(kind, ..)| *kind == row.kind.kind);
+    for (_, place, names) in own {
+        if let Some(Value::Object(fields)) = tracked.pointer_mut(place) {
+            fields.retain(|name, _| !names.contains(&name.as_str()) || given.pointer(place).is_some_and(|given| given.get(name).is_some()));
+        }
+    }
+    if let (Value::Object(fields), "Namespace") = (&mut tracked, row.kind.kind) {
+        fields.shift_remove("spec");
+    }
+    tracked
 }
 
 /// What kinds begin their life with, beside the defaults of their fields.
@@ -254,7 +309,19 @@ pub(crate) fn replace(server: &Server, target: &Target, ask: &Ask) -> Result<Res
     check_place(target, &object)?;
     let name = target.name.as_deref().unwrap_or_default();
     let mut state = server.state();
-    let live = state.find(target.row.kind, target.place(), name).ok_or_else(|| Refusal::not_found(target.row, name))?;
+    let Some(live) = state.find(target.row.kind, target.place(), name) else {
+        if target.subresource.is_some() || !MADE_BY_REPLACE.contains(&target.row.kind.kind) {
+            return Err(Refusal::not_found(target.row, name));
+        }
+        check_namespace(&state, target.row, target.place(), name)?;
+        let made = store_new(&mut state, &write, object, true)?;
+        let now_ms = state.now_ms();
+        drop(state);
+        return Ok(json_response(201, &ask.shape.object(target.row, &made, ask.options.get("includeObject"), true, now_ms)));
+    };
+    if CONDITIONAL.contains(&target.row.kind.kind) && text(&object, "/metadata/resourceVersion").is_empty() {
+        return Err(Refusal::unconditional(target.row, name));
+    }
     let after = store(&mut state, &write, &live, object, true)?;
     let now_ms = state.now_ms();
     drop(state);
@@ -274,7 +341,7 @@ pub(crate) fn patch(server: &Server, target: &Target, ask: &Ask) -> Result<Respo
             } else {
                 patched(ask, write.kind(), &live, &write, name)?
             };
-            check_kind(target.row, &object)?;
+            check_kind(target.row, &object).map_err(|refusal| Refusal::unreadable_patch(&object.to_string(), &refusal.message))?;
             check_place(target, &object)?;
             (200, store(&mut state, &write, &live, object, !applies)?)
         }
@@ -293,33 +360,49 @@ pub(crate) fn patch(server: &Server, target: &Target, ask: &Ask) -> Result<Respo
 
 /// The object as a merge, strategic or JSON patch leaves it.
 pub(crate) fn patched(ask: &Ask, kind: (&str, &str), live: &Value, write: &Write<'_>, name: &str) -> Result<Value, Refusal> {
-    let read = || serde_json::from_slice::<Value>(&ask.body).map_err(|error| Refusal::bad(format!("error decoding patch: {error}")));
+    let read =
+        |before: &str| serde_json::from_slice::<Value>(&ask.body).map_err(|error| Refusal::bad(format!("{before}{}", unread(&error))));
     let failed = |error: patch::PatchError| {
         let (code, reason) = error.status();
-        Refusal::new(code, reason, error.to_string())
+        let refusal = Refusal::new(code, reason, error.to_string());
+        if code == 422 { refusal.with(json!({})) } else { refusal }
+    };
+    let object_only = |patch: Value, before: &str| {
+        let of = if patch.is_array() { "array" } else { "string" };
+        let why = format!("{before}json: cannot unmarshal {of} into Go value of type map[string]interface {{}}");
+        if patch.is_object() { Ok(patch) } else { Err(Refusal::bad(why)) }
     };
     let mut object = live.clone();
     match ask.content_type.as_str() {
-        "application/json-patch+json" => patch::json(&mut object, &read()?).map_err(failed)?,
-        "application/merge-patch+json" => patch::merge(&mut object, &read()?),
-        "application/strategic-merge-patch+json" => patch::strategic(kind, &mut object, &read()?).map_err(failed)?,
+        "application/json-patch+json" => patch::json(&mut object, &read("error decoding patch: ")?).map_err(failed)?,
+        "application/merge-patch+json" => {
+            patch::merge(&mut object, &object_only(read("error decoding patch: ")?, "error decoding patch: ")?)
+        }
+        "application/strategic-merge-patch+json" => patch::strategic(kind, &mut object, &object_only(read("")?, "")?).map_err(failed)?,
         // Of what is no object of its own, an apply owns nothing that is recorded elsewhere.
         APPLY if kind.1 == "Scale" => {
-            let wanted = read()?;
+            let wanted = read("error decoding YAML: ")?;
             check_place(write.target, &wanted)
                 .or_else(|refusal| if text(&wanted, "/metadata/name").is_empty() { Ok(()) } else { Err(refusal) })?;
             patch::merge(&mut object, &wanted);
         }
-        _ => return Err(Refusal::unsupported(PATCH_TYPES)),
+        _ => return Err(Refusal::unsupported_patch()),
     }
     if !object.is_object() {
         return Err(Refusal::bad(format!("what the patch makes of {name:?} is no object")));
     }
+    // What a strategic patch says is quoted; of the others, what they made.
+    let made = object.clone();
+    let given = || match serde_json::from_slice(&ask.body) {
+        Ok(given) if ask.content_type.starts_with("application/strategic") => patch::go_print(&given),
+        _ => made.to_string(),
+    };
+    if let Some(why) = patch::undecodable(kind, &object) {
+        return Err(Refusal::unreadable_patch(&given(), &why));
+    }
     let unknown = patch::settle(kind, &mut object);
     if !unknown.is_empty() && ask.options.get("fieldValidation") == Some("Strict") {
-        let given = String::from_utf8_lossy(&ask.body);
-        let message = format!("Invalid value: {given:?}: {}", strictly(&unknown));
-        return Err(Refusal::invalid(write.target.row, name, &[Cause { reason: "FieldValueInvalid", field: "patch".to_owned(), message }]));
+        return Err(Refusal::unreadable_patch(&given(), &strictly(&unknown)));
     }
     Ok(object)
 }
@@ -328,7 +411,6 @@ pub(crate) fn patched(ask: &Ask, kind: (&str, &str), live: &Value, write: &Write
 fn applied(row: &Row, write: &Write<'_>, ask: &Ask, live: Option<&Value>, now_ms: u64) -> Result<Value, Refusal> {
     let name = write.target.name.as_deref().unwrap_or_default();
     let mut wanted: Value = serde_json::from_slice(&ask.body).map_err(|error| Refusal::bad(format!("error decoding YAML: {error}")))?;
-    check_kind(row, &wanted)?;
     if text(&wanted, "/metadata/name").is_empty() {
         metadata(&mut wanted).insert("name".to_owned(), name.into());
     }
@@ -372,7 +454,7 @@ pub(crate) fn store(
             return Err(Refusal::invalid(row, &name, &causes));
         }
     }
-    count_generation(row, live, &mut object);
+    count_generation(row, live, &mut object, Writer::Client);
     if track {
         patch::track(write.kind(), Some(live), &mut object, &write.manager(state.now_ms()));
     }
@@ -401,10 +483,16 @@ fn has_ended(object: &Value) -> bool {
 fn check_versions(row: &Row, live: &Value, object: &Value, name: &str) -> Result<(), Refusal> {
     let (uid, own) = (text(object, "/metadata/uid"), text(live, "/metadata/uid"));
     if !uid.is_empty() && uid != own {
-        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {own}");
+        let key = format!("/registry/{}/{}/{name}", row.plural, text(live, "/metadata/namespace"));
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {own}"
+        );
         return Err(Refusal::conflict(row, name, &why));
     }
     let version = text(object, "/metadata/resourceVersion");
+    if !version.is_empty() && version.parse::<u64>().is_err() {
+        return Err(Refusal::new(500, "", format!("strconv.ParseUint: parsing {version:?}: invalid syntax")));
+    }
     if !version.is_empty() && version != text(live, "/metadata/resourceVersion") {
         return Err(Refusal::modified(row, name));
     }

@@ -5,7 +5,7 @@ mod events;
 mod objects;
 mod seed;
 
-pub(crate) use objects::count_generation;
+pub(crate) use objects::{Writer, count_generation};
 
 use crate::interfaces::Kind;
 use serde_json::{Map, Value};

@@ -39,14 +39,28 @@ impl State {
     }
 }
 
+/// On whose behalf an object is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Writer {
+    Client,
+    Controller,
+}
+
+fn annotations(object: &Value) -> Option<&Value> {
+    object.pointer("/metadata/annotations")
+}
+
 /// Raises the generation when what it counts has changed.
-pub(crate) fn count_generation(row: &Row, before: &Value, after: &mut Value) {
+pub(crate) fn count_generation(row: &Row, before: &Value, after: &mut Value, by: Writer) {
     let generation = before.pointer("/metadata/generation").and_then(Value::as_u64);
     let Some(generation) = generation.filter(|_| row.counts_generations) else { return };
-    // A Deployment's annotations count as well.
-    let annotations = |object: &Value| object.pointer("/metadata/annotations").cloned();
-    let annotated = row.kind.kind == "Deployment" && annotations(before) != annotations(after);
-    let changed = before.get("spec") != after.get("spec") || annotated;
+    let mut changed = before.get("spec") != after.get("spec");
+    match by {
+        // A Deployment's annotations count as well.
+        Writer::Client => changed |= row.kind.kind == "Deployment" && annotations(before) != annotations(after),
+        // Where a pod runs is no change of what it is to be.
+        Writer::Controller => changed &= row.kind.kind != "Pod",
+    }
     metadata(after).insert("generation".to_owned(), (generation + u64::from(changed)).into());
 }
 
@@ -83,7 +97,7 @@ impl Objects for State {
                 metadata(&mut object).insert(key.to_owned(), value.clone());
             }
         }
-        count_generation(row, &before, &mut object);
+        count_generation(row, &before, &mut object, Writer::Controller);
         if *before == object {
             return Some(before);
         }
@@ -107,12 +121,16 @@ impl Objects for State {
     }
 }
 
+const ABOUT_AUTHORITIES: &str = "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the \
+    internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.";
+
 /// The default account and the authorities' ConfigMap that every namespace has.
 pub(crate) fn furnish_namespace(state: &mut State, namespace: &str) {
     for (kind, name) in [("ServiceAccount", "default"), ("ConfigMap", "kube-root-ca.crt")] {
         let mut object = serde_json::json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}});
         if kind == "ConfigMap" {
             field(&mut object, "data").insert("ca.crt".to_owned(), "".into());
+            metadata(&mut object).insert("annotations".to_owned(), serde_json::json!({"kubernetes.io/description": ABOUT_AUTHORITIES}));
         }
         state.create(object);
     }

@@ -18,6 +18,7 @@ const POD: &str = "pod updates may not change fields other than `spec.containers
     to be set to 1 if it was previously negative)\n";
 
 pub(super) fn of(report: &mut Report, old: &Value, new: &Value) {
+    finalizers(report, old, new);
     match (text(new, "/apiVersion"), text(new, "/kind")) {
         ("apps/v1", "Deployment" | "ReplicaSet" | "DaemonSet") => immutable(report, old, new, "/spec/selector", "spec.selector"),
         ("apps/v1", "StatefulSet") => stateful_set(report, old, new),
@@ -66,12 +67,47 @@ fn job(report: &mut Report, old: &Value, new: &Value) {
         immutable(report, old, new, "/spec/completions", "spec.completions");
     }
     immutable(report, old, new, "/spec/selector", "spec.selector");
-    // The template of a Job that was never started may still change.
+    // Of a Job that was never started, only where its pods run may still change.
     let waits = old.pointer("/spec/suspend") == Some(&Value::Bool(true)) && old.pointer("/status/startTime").is_none();
     if !waits {
         immutable(report, old, new, "/spec/template", "spec.template");
+    } else if decided(old) != decided(new) {
+        report.invalid("spec.template.spec", new.pointer("/spec/template/spec").unwrap_or(&Value::Null), IMMUTABLE);
     }
     immutable(report, old, new, "/spec/completionMode", "spec.completionMode");
+}
+
+/// What of a suspended Job's template is decided already.
+fn decided(job: &Value) -> Value {
+    let mut spec = job.pointer("/spec/template/spec").cloned().unwrap_or_default();
+    if let Some(fields) = spec.as_object_mut() {
+        for key in ["nodeSelector", "tolerations", "schedulingGates", "affinity"] {
+            fields.shift_remove(key);
+        }
+    }
+    for list in ["/containers", "/initContainers"] {
+        for container in spec.pointer_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(fields) = container.as_object_mut() {
+                fields.shift_remove("resources");
+            }
+        }
+    }
+    spec
+}
+
+/// Whoever waits for an object to go is not joined by others.
+fn finalizers(report: &mut Report, old: &Value, new: &Value) {
+    if old.pointer("/metadata/deletionTimestamp").is_none() {
+        return;
+    }
+    let of = |object: &Value| object.pointer("/metadata/finalizers").and_then(Value::as_array).cloned().unwrap_or_default();
+    let held = of(old);
+    let more: Vec<String> = of(new).iter().filter(|name| !held.contains(name)).map(Value::to_string).collect();
+    if !more.is_empty() {
+        let why =
+            format!("no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}", more.join(", "));
+        report.forbidden("metadata.finalizers", &why);
+    }
 }
 
 fn service(report: &mut Report, old: &Value, new: &Value) {

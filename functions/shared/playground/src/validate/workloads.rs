@@ -11,7 +11,7 @@ const NO_DEADLINE: i64 = 2_147_483_647;
 
 /// The selector; whether it can be used at all.
 fn selector(report: &mut Report, object: &Value, required: bool, what: &str) -> bool {
-    let Some(selector) = object.pointer("/spec/selector") else {
+    let Some(selector) = object.pointer("/spec/selector").filter(|selector| !selector.is_null()) else {
         if required {
             report.required("spec.selector", "");
         }
@@ -68,7 +68,7 @@ fn matches(selector: Option<&Value>, labels: &Value) -> bool {
 /// The template of a workload whose pods go on for ever.
 fn template(report: &mut Report, object: &Value, selectable: bool) {
     let labels = object.pointer("/spec/template/metadata/labels").unwrap_or(&Value::Null);
-    if selectable && !matches(object.pointer("/spec/selector"), labels) {
+    if selectable && !matches(object.pointer("/spec/selector").filter(|selector| !selector.is_null()), labels) {
         report.invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`");
     }
     inner(report, object);

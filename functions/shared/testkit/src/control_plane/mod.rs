@@ -287,6 +287,14 @@ fn ready_nodes(nodes: &Value) -> usize {
     nodes["items"].as_array().map_or(0, |items| items.iter().filter(ready).count())
 }
 
+/// `kubectl`, of the control plane's version.
+///
+/// # Errors
+/// [`Error::Missing`] when the control plane of this checkout is not built.
+pub fn kubectl() -> Result<PathBuf> {
+    Ok(find_binaries()?.join("kubectl"))
+}
+
 /// The folder `cargo dev cluster build` left, recognised by the copy of the recipe that lies in it.
 fn find_binaries() -> Result<PathBuf> {
     if let Some(folder) = env::var_os("WAYBILL_CONTROL_PLANE").filter(|value| !value.is_empty()) {
