@@ -22,7 +22,7 @@ fn not_base64(text: &str) -> Option<usize> {
     let text: String = text.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
     let end = text.trim_end_matches('=').len();
     let wrong = text.bytes().take(end).position(|byte| !byte.is_ascii_alphanumeric() && byte != b'+' && byte != b'/');
-    wrong.or_else(|| (text.len() % 4 != 0 || text.len() - end > 2).then_some(end))
+    wrong.or_else(|| (!text.len().is_multiple_of(4) || text.len() - end > 2).then_some(end))
 }
 
 fn walk(value: &Value, shape: &'static Shape, of: &str, path: &str) -> Option<String> {
