@@ -23,7 +23,7 @@ use testkit::faults::{Fault, Per, Record, Rule, Script, Verb};
 use tests::desk::rest;
 use tests::documents::{APPLICATION, deploy, pipeline, with};
 use tests::fleet::{configuration, contents, exposed, workload};
-use tests::{Api, Fleet};
+use tests::{Api, Fleet, Playground};
 
 /// Kills where nobody says otherwise.
 const KILLS: u32 = 10;
@@ -38,16 +38,29 @@ const PAUSE: Duration = Duration::from_millis(200);
 struct Plan {
     kills: u32,
     seed: u64,
-    /// The cluster of this kubeconfig; else the real control plane.
-    kubeconfig: Option<String>,
+    cluster: Cluster,
+}
+
+/// Where to deploy to.
+enum Cluster {
+    /// A playground of its own.
+    Playground,
+    /// The real control plane.
+    Real,
+    /// The current context of this kubeconfig.
+    Kubeconfig(String),
 }
 
 impl Plan {
     fn of_environment() -> Self {
         let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name}={text}")));
         let kills = number("WAYBILL_TORTURE_KILLS").map_or(KILLS, |kills| u32::try_from(kills).unwrap());
-        let kubeconfig = std::env::var("WAYBILL_TORTURE_KUBECONFIG").ok().map(|path| std::fs::read_to_string(path).unwrap());
-        Self { kills, seed: number("WAYBILL_TORTURE_SEED").unwrap_or(1), kubeconfig }
+        let cluster = match std::env::var("WAYBILL_TORTURE_CLUSTER").as_deref() {
+            Err(_) | Ok("playground") => Cluster::Playground,
+            Ok("real") => Cluster::Real,
+            Ok(path) => Cluster::Kubeconfig(std::fs::read_to_string(path).unwrap()),
+        };
+        Self { kills, seed: number("WAYBILL_TORTURE_SEED").unwrap_or(1), cluster }
     }
 }
 
@@ -283,8 +296,12 @@ async fn namespaces(api: &KubeApi, plane: Option<&ControlPlane>, seed: u64) -> V
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_random_moments_nothing_is_lost_stuck_or_done_twice() {
     let plan = Plan::of_environment();
-    let plane = if plan.kubeconfig.is_none() { Some(ControlPlane::shared().await.unwrap()) } else { None };
-    let kubeconfig = plan.kubeconfig.clone().unwrap_or_else(|| plane.unwrap().kubeconfig());
+    let (mut plane, mut playground) = (None, None);
+    let kubeconfig = match &plan.cluster {
+        Cluster::Playground => playground.insert(Playground::start().await).kubeconfig.clone(),
+        Cluster::Real => plane.insert(ControlPlane::shared().await.unwrap()).kubeconfig(),
+        Cluster::Kubeconfig(text) => text.clone(),
+    };
     let way = testkit::FaultProxy::start(&kubeconfig, Script::none()).await.unwrap();
     let names = namespaces(&way.api().unwrap(), plane, plan.seed).await;
     let mut fleet = Fleet::before(&kubeconfig, &names).await;

@@ -25,7 +25,7 @@ usage: cargo dev COMMAND
   plugins               build the stage components and precompile them
   cluster build|up|down|status [--json]
                         the real control plane with simulated nodes
-  torture [--kills N] [--cluster real|KUBECONFIG] [--seed S]
+  torture [--kills N] [--cluster playground|real|KUBECONFIG] [--seed S]
                         twenty executions at a time behind a cluster that misbehaves, the server killed N times at random
                         moments; then what a client wrote down is compared with what is there
   bench [chain] [throughput] [fan] [history] [expressions] [--reference restate|none] [--json] [--repetitions N] [--clients N]
@@ -261,9 +261,9 @@ mod tests {
     }
 
     #[test]
-    fn torture_is_on_the_real_control_plane_unless_another_is_named() {
+    fn torture_is_on_a_playground_unless_another_cluster_is_named() {
         let Command::Torture(options) = words("torture --kills 7 --seed 3").unwrap() else { panic!() };
-        assert_eq!(options, torture::Options { kills: 7, seed: 3, cluster: torture::Cluster::Real });
+        assert_eq!(options, torture::Options { kills: 7, seed: 3, cluster: torture::Cluster::Playground });
         let Command::Torture(options) = words("torture --cluster file").unwrap() else { panic!() };
         assert_eq!(options.cluster, torture::Cluster::Kubeconfig("file".into()));
     }

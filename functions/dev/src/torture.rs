@@ -16,8 +16,10 @@ const KILLS: u32 = 50;
 /// Where to deploy to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) enum Cluster {
-    /// The real control plane with simulated nodes.
+    /// A playground, in a process of its own.
     #[default]
+    Playground,
+    /// The real control plane with simulated nodes.
     Real,
     /// The current context of a kubeconfig.
     Kubeconfig(PathBuf),
@@ -25,7 +27,11 @@ pub(crate) enum Cluster {
 
 impl Cluster {
     pub(crate) fn parse(word: OsString) -> Self {
-        if word == "real" { Self::Real } else { Self::Kubeconfig(word.into()) }
+        match word.to_str() {
+            Some("playground") => Self::Playground,
+            Some("real") => Self::Real,
+            _ => Self::Kubeconfig(word.into()),
+        }
     }
 }
 
@@ -39,7 +45,7 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { kills: KILLS, seed: 1, cluster: Cluster::Real }
+        Self { kills: KILLS, seed: 1, cluster: Cluster::Playground }
     }
 }
 
@@ -59,8 +65,9 @@ fn command(options: &Options) -> Result<Command> {
     command.env("WAYBILL_BIN", places::programs()?).env("WAYBILL_COMPONENTS", places::components()?);
     command.env("WAYBILL_TORTURE_KILLS", options.kills.to_string()).env("WAYBILL_TORTURE_SEED", options.seed.to_string());
     match &options.cluster {
-        Cluster::Real => command.env_remove("WAYBILL_TORTURE_KUBECONFIG"),
-        Cluster::Kubeconfig(path) => command.env("WAYBILL_TORTURE_KUBECONFIG", std::path::absolute(path).map_err(Error::at(path))?),
+        Cluster::Playground => command.env("WAYBILL_TORTURE_CLUSTER", "playground"),
+        Cluster::Real => command.env("WAYBILL_TORTURE_CLUSTER", "real"),
+        Cluster::Kubeconfig(path) => command.env("WAYBILL_TORTURE_CLUSTER", std::path::absolute(path).map_err(Error::at(path))?),
     };
     Ok(command)
 }
@@ -76,10 +83,10 @@ mod tests {
             let found = command.get_envs().find(|(key, _)| *key == name).and_then(|(_, value)| value);
             found.map(|value| value.to_string_lossy().into_owned())
         };
-        let real = Options { kills: 7, ..Options::default() };
+        let real = Options { kills: 7, cluster: Cluster::Real, ..Options::default() };
         assert_eq!(told(&real, "WAYBILL_TORTURE_KILLS").as_deref(), Some("7"));
-        assert_eq!(told(&real, "WAYBILL_TORTURE_KUBECONFIG"), None);
+        assert_eq!(told(&real, "WAYBILL_TORTURE_CLUSTER").as_deref(), Some("real"));
         let own = Options { cluster: Cluster::parse("some/file".into()), ..real };
-        assert!(told(&own, "WAYBILL_TORTURE_KUBECONFIG").unwrap().ends_with("/some/file"));
+        assert!(told(&own, "WAYBILL_TORTURE_CLUSTER").unwrap().ends_with("/some/file"));
     }
 }
