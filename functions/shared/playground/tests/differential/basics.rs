@@ -15,6 +15,7 @@ fn object(api_version: &str, kind: &str, rest: Value) -> Value {
 }
 
 /// Collections with an object and a merge patch for it.
+#[allow(clippy::too_many_lines, reason = "a table of objects")]
 fn kinds() -> Vec<(&'static str, Value, Value)> {
     let pod = json!({"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "main", "image": "image:1"}]}});
     let mut once = pod.clone();

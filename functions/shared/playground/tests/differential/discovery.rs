@@ -2,7 +2,7 @@
 
 use crate::pair::Pair;
 use crate::side::Call;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Of the real list, what the playground's has too, in one order.
 fn common(key: &str, name: &str) -> impl Fn(Value, Value) -> (Value, Value) {
@@ -46,44 +46,51 @@ pub(crate) async fn compare(pair: &mut Pair) {
     }
     let aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
     for path in ["/api", "/apis"] {
-        let resources = |item: &Value| {
-            let versions = item["versions"].as_array().into_iter().flatten();
-            let of = |version: &Value| {
-                let all = version["resources"].as_array().into_iter().flatten();
-                all.map(|resource| (format!("{}/{}", version["version"], resource["resource"]), resource.clone())).collect::<Vec<_>>()
-            };
-            let flat: serde_json::Map<String, Value> = versions.flat_map(of).collect();
-            (item["metadata"]["name"].to_string(), Value::Object(flat))
-        };
-        let flat = move |document: &Value| {
-            document["items"].as_array().into_iter().flatten().map(resources).collect::<serde_json::Map<String, Value>>()
-        };
-        let reduce = move |real: Value, playground: Value| {
-            let (mut real, mut playground) = (flat(&real), flat(&playground));
-            real.retain(|group, _| playground.contains_key(group));
-            for (group, resources) in &mut playground {
-                let Some(real) = real.get_mut(group).and_then(Value::as_object_mut) else { continue };
-                let Some(mine) = resources.as_object_mut() else { continue };
-                real.retain(|resource, _| mine.contains_key(resource));
-                for resource in real.values_mut().chain(mine.values_mut()) {
-                    let Some(fields) = resource.as_object_mut() else { continue };
-                    // In whatever order.
-                    for key in ["verbs", "categories", "shortNames"] {
-                        if let Some(items) = fields.get_mut(key).and_then(Value::as_array_mut) {
-                            items.sort_by_key(ToString::to_string);
-                        }
-                    }
-                    if let Some(items) = fields.get_mut("subresources").and_then(Value::as_array_mut) {
-                        items.sort_by_key(|item| item["subresource"].to_string());
-                        items.retain(|item| ["status", "scale", "log"].iter().any(|kept| item["subresource"] == *kept));
-                    }
-                    fields.retain(|_, value| value != &json!([]));
-                }
-            }
-            (Value::Object(real), Value::Object(playground))
-        };
-        pair.reduced(&format!("discovery/aggregated{path}"), Call::get(path).accept(aggregated), reduce).await;
+        pair.reduced(&format!("discovery/aggregated{path}"), Call::get(path).accept(aggregated), served).await;
     }
+    reviews(pair).await;
+}
+
+/// Every resource of an aggregated document, by its group and its version.
+fn flat(document: &Value) -> Map<String, Value> {
+    let resources = |item: &Value| {
+        let versions = item["versions"].as_array().into_iter().flatten();
+        let of = |version: &Value| {
+            let all = version["resources"].as_array().into_iter().flatten();
+            all.map(|resource| (format!("{}/{}", version["version"], resource["resource"]), resource.clone())).collect::<Vec<_>>()
+        };
+        (item["metadata"]["name"].to_string(), Value::Object(versions.flat_map(of).collect()))
+    };
+    document["items"].as_array().into_iter().flatten().map(resources).collect()
+}
+
+/// Of what the real one serves, what the playground serves too; lists in one order.
+fn served(real: Value, playground: Value) -> (Value, Value) {
+    let (mut real, mut playground) = (flat(&real), flat(&playground));
+    real.retain(|group, _| playground.contains_key(group));
+    for (group, resources) in &mut playground {
+        let Some(real) = real.get_mut(group).and_then(Value::as_object_mut) else { continue };
+        let Some(mine) = resources.as_object_mut() else { continue };
+        real.retain(|resource, _| mine.contains_key(resource));
+        real.values_mut().chain(mine.values_mut()).filter_map(Value::as_object_mut).for_each(in_order);
+    }
+    (Value::Object(real), Value::Object(playground))
+}
+
+fn in_order(resource: &mut Map<String, Value>) {
+    for key in ["verbs", "categories", "shortNames"] {
+        if let Some(items) = resource.get_mut(key).and_then(Value::as_array_mut) {
+            items.sort_by_key(ToString::to_string);
+        }
+    }
+    if let Some(items) = resource.get_mut("subresources").and_then(Value::as_array_mut) {
+        items.sort_by_key(|item| item["subresource"].to_string());
+        items.retain(|item| ["status", "scale", "log"].iter().any(|kept| item["subresource"] == *kept));
+    }
+    resource.retain(|_, value| value != &json!([]));
+}
+
+async fn reviews(pair: &mut Pair) {
     let review = |spec: Value, kind: &str| json!({"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec});
     let attributes = json!({"resourceAttributes": {"namespace": "default", "verb": "get", "group": "apps", "resource": "deployments"}});
     let reviews = "/apis/authorization.k8s.io/v1";

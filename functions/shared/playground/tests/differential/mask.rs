@@ -50,6 +50,10 @@ impl Mask {
                 if items.iter().any(|item| item["reason"] == "FieldManagerConflict") {
                     items.sort_by_key(ToString::to_string);
                 }
+                // By time, which may be the same second on one side and not on the other.
+                if items.iter().any(|item| item["fieldsType"] == "FieldsV1") {
+                    items.sort_by_key(|item| ["operation", "manager", "subresource", "apiVersion"].map(|key| item[key].to_string()));
+                }
                 Value::Array(items)
             }
             Value::String(text) => Value::String(words(&text)),

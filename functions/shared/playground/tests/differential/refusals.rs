@@ -149,6 +149,7 @@ async fn values(pair: &mut Pair) {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of calls")]
 async fn patches(pair: &mut Pair) {
     let maps = format!("/api/v1/namespaces/{NAMESPACE}/configmaps");
     let a = format!("{maps}/patched");
