@@ -35,6 +35,9 @@ BEYOND_SHAPE = {
     "image-not-in-registry",
     "no-stages",
     "unsupported-stage-type",
+    "id-elsewhere",
+    "name-taken",
+    "run-as-not-allowed",
     # Names of another database than ours.
     "time-zone-unknown",
 }
@@ -60,7 +63,8 @@ def refused_for_a_reason(ctx, response, case):
     if response.status_code != 422:
         # 412 and 428 are about the versions of things, 403, 404 and 409 about how things are.
         return
-    allowed = BEYOND_SHAPE | (GRAPH if label.startswith("PUT ") and "/pipelines/" in label else set())
+    saves = label.startswith("PUT ") and "/pipelines/" in label or label.startswith("POST ") and label.endswith("/pipelines")
+    allowed = BEYOND_SHAPE | (GRAPH if saves else set())
     codes = {error["code"] for error in response.json().get("errors", []) if not whole_fraction(error)}
     if not codes <= allowed:
         raise AssertionError(f"{label} fits its schema and is refused by rules a schema could say: {sorted(codes - allowed)}")

@@ -2,14 +2,14 @@
 
 use crate::Ports;
 use crate::applications::AppPath;
-use crate::document::PipelineDocument;
+use crate::document::NamedPipelineDocument;
 use crate::pipelines::{TriggerView, trigger};
 use crate::secrets::SecretText;
 use app::pipelines::{self, Batch, Brought, BroughtPipeline, Written};
 use app::secrets::NewSecret;
 use axum::extract::State;
 use edge::problem::ProblemItem;
-use edge::{Caller, CreateProblems, Exact, Json, Params, Problem};
+use edge::{Caller, Exact, Json, Params, Problem, WriteProblems};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -21,7 +21,7 @@ const BODY_BYTES_MAX: usize = 4 << 20;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BroughtDocument {
-    #[schema(value_type = PipelineDocument)]
+    #[schema(value_type = NamedPipelineDocument)]
     document: Value,
     /// The newest revision that you know of, 0 for none; without it, the pipeline replaces whichever is there.
     #[serde(default)]
@@ -93,7 +93,7 @@ pub(crate) struct ImportView {
 
 /// Brings pipelines from elsewhere: all of them are saved at once, or none. One that is there just so is left alone.
 #[utoipa::path(post, path = "/api/applications/{app}/pipelines", tag = "pipelines", params(AppPath), request_body = ImportBody,
-    responses((status = 200, body = ImportView), CreateProblems))]
+    responses((status = 200, body = ImportView), WriteProblems))]
 pub(crate) async fn import_pipelines(
     State(ports): State<Ports>,
     Caller(caller): Caller,

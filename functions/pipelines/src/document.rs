@@ -81,6 +81,8 @@ impl ToSchema for ApplicationDocument {
     }
 }
 
+const NAME: &str = "Unique within the application, ignoring case.";
+
 /// A pipeline in Spinnaker's JSON.
 pub(crate) struct PipelineDocument;
 
@@ -99,9 +101,9 @@ impl PartialSchema for PipelineDocument {
             )
             .required("type");
         let trigger = open("A trigger: settings of its type beside these.")
-            .property("type", text("`docker`, …").min_length(Some(1)))
-            .property("enabled", typed(Type::Boolean, "Off, it never fires.").default(Some(Value::Bool(true))))
-            .property("id", text("Made by the server."))
+            .property("type", loose(&[Type::String, Type::Number, Type::Boolean], "`docker`, …; what is none is kept.").min_length(Some(1)))
+            .property("enabled", loose(&[], "Off, it never fires; `false`, or the text.").default(Some(Value::Bool(true))))
+            .property("id", loose(&[], "Made by the server."))
             .required("type");
         let parameter = open("A parameter.").property("name", text("Key under `parameters`.").min_length(Some(1))).required("name");
         let artifact =
@@ -117,7 +119,7 @@ impl PartialSchema for PipelineDocument {
             .property("timeZone", zone);
         let object = open("A pipeline as Spinnaker writes it; keys that are not known are kept.")
             .property("application", loose(&[Type::String, Type::Null], "Owning application; the address says it when it is left out."))
-            .property("name", loose(&[Type::String, Type::Null], "Unique within the application, ignoring case.").max_length(Some(255)))
+            .property("name", loose(&[Type::String, Type::Null], NAME).pattern(Some("\\S")).max_length(Some(255)))
             .property("id", loose(&[], "Made by the server."))
             .property("index", loose(&[], "Place in lists, a whole number."))
             .property("disabled", loose(&[], "Any start is refused; `true`, or the text."))
@@ -146,5 +148,32 @@ impl ToSchema for PipelineDocument {
 
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
         schemas.push((FreeJson::name().into_owned(), FreeJson::schema()));
+    }
+}
+
+/// The same where no address says its name.
+pub(crate) struct NamedPipelineDocument;
+
+impl PartialSchema for NamedPipelineDocument {
+    fn schema() -> RefOr<Schema> {
+        match PipelineDocument::schema() {
+            RefOr::T(Schema::Object(mut object)) => {
+                let name = text(NAME).pattern(Some("\\S")).max_length(Some(255)).build();
+                object.properties.insert("name".to_owned(), RefOr::T(Schema::Object(name)));
+                object.required.push("name".to_owned());
+                RefOr::T(Schema::Object(object))
+            }
+            other => other,
+        }
+    }
+}
+
+impl ToSchema for NamedPipelineDocument {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("NamedPipeline")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        PipelineDocument::schemas(schemas);
     }
 }
