@@ -3,6 +3,7 @@
 //!
 //! It never refuses anything; a field of a wrong type stays as it is for `validate`. Kinds it does not know are not touched.
 
+mod carry;
 mod empty;
 mod others;
 mod pod;
@@ -50,7 +51,7 @@ pub(crate) fn fill(object: &mut Value) {
 /// Takes over from the object that is there what was given to it and is not said anew: addresses and node ports.
 pub(crate) fn carry(old: &Value, new: &mut Value) {
     if said(new, "/kind") == "Service" && said(new, "/apiVersion") == "v1" {
-        service::carry(old, new);
+        carry::service(old, new);
     }
 }
 

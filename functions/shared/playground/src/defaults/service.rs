@@ -66,58 +66,6 @@ fn addresses(spec: &mut Value, identity: &str) {
     }
 }
 
-pub(super) fn carry(old: &Value, new: &mut Value) {
-    let (was, is) = (said(old, "/spec/type").to_owned(), said(new, "/spec/type").to_owned());
-    if was == "ExternalName" || is == "ExternalName" {
-        return;
-    }
-    let old_ports = old.pointer("/spec/ports").and_then(Value::as_array).cloned().unwrap_or_default();
-    let Some(spec) = new.get_mut("spec").filter(|spec| spec.is_object()) else { return };
-    for field in ["clusterIP", "clusterIPs"] {
-        let empty = spec.get(field).is_none_or(|value| value.is_null() || value == "" || value == &json!([]));
-        if let (true, Some(value)) = (empty, old.pointer(&format!("/spec/{field}"))) {
-            replace(spec, field, value.clone());
-        }
-    }
-    // The list follows the address it begins with.
-    if spec.get("clusterIP") != spec.pointer("/clusterIPs/0") {
-        let first = json!([spec.get("clusterIP")]);
-        replace(spec, "clusterIPs", first);
-    }
-    if !matches!(is.as_str(), "NodePort" | "LoadBalancer") {
-        // Ports that were given with the type go with it.
-        items(spec, "/ports")
-            .filter(|port| matches!(was.as_str(), "NodePort" | "LoadBalancer") && node_port_kept(port, &old_ports))
-            .for_each(|port| {
-                let _ = port.as_object_mut().and_then(|port| port.shift_remove("nodePort"));
-            });
-        return;
-    }
-    items(spec, "/ports").for_each(|port| {
-        let same = |old: &&Value| old.get("port") == port.get("port") && said(old, "/protocol") == said_or(port, "/protocol", "TCP");
-        if let Some(kept) = old_ports.iter().find(same).and_then(|old| old.get("nodePort")).cloned()
-            && port.get("nodePort").is_none_or(|node| node.as_i64() == Some(0))
-            && let Some(port) = port.as_object_mut()
-        {
-            port.insert("nodePort".to_owned(), kept);
-        }
-    });
-}
-
-fn replace(object: &mut Value, field: &str, value: Value) {
-    if let Some(object) = object.as_object_mut() {
-        object.insert(field.to_owned(), value);
-    }
-}
-
-fn node_port_kept(port: &Value, old: &[Value]) -> bool {
-    port.get("nodePort").is_some_and(|node| old.iter().any(|old| old.get("nodePort") == Some(node)))
-}
-
-fn said_or<'a>(object: &'a Value, pointer: &str, other: &'a str) -> &'a str {
-    Some(said(object, pointer)).filter(|text| !text.is_empty()).unwrap_or(other)
-}
-
 fn number(identity: &str) -> u64 {
     Sha256::digest(identity).iter().take(6).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
