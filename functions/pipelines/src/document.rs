@@ -93,7 +93,7 @@ impl PartialSchema for PipelineDocument {
             .property("refId", ref_id())
             .property("type", text("Which stage type.").min_length(Some(1)))
             .property("name", loose(&[], "Shown, and the key for look-ups."))
-            .property("requisiteStageRefIds", list(loose(&[], "A refId."), "Stages that must end well before it starts."))
+            .property("requisiteStageRefIds", loose(&[], "Stages that must end well before it starts: a list of refIds."))
             .property("skippable", loose(&[], "People may skip it, whatever its type; `true`, or the text."))
             .property(
                 "restrictExecutionDuringTimeWindow",
@@ -151,20 +151,15 @@ impl ToSchema for PipelineDocument {
     }
 }
 
-/// The same where no address says its name.
+/// The same where no address says its name. What else it may say is told with [`PipelineDocument`].
 pub(crate) struct NamedPipelineDocument;
 
 impl PartialSchema for NamedPipelineDocument {
     fn schema() -> RefOr<Schema> {
-        match PipelineDocument::schema() {
-            RefOr::T(Schema::Object(mut object)) => {
-                let name = text(NAME).pattern(Some("\\S")).max_length(Some(255)).build();
-                object.properties.insert("name".to_owned(), RefOr::T(Schema::Object(name)));
-                object.required.push("name".to_owned());
-                RefOr::T(Schema::Object(object))
-            }
-            other => other,
-        }
+        let object = open("A pipeline as Spinnaker writes it, `Pipeline`, with its name; keys that are not known are kept.")
+            .property("name", text(NAME).pattern(Some("\\S")).max_length(Some(255)))
+            .required("name");
+        RefOr::T(Schema::Object(object.build()))
     }
 }
 
