@@ -14,7 +14,7 @@ const BANNED: [&str; 6] = ["aws-lc-sys", "aws-lc-rs", "aws-lc-fips-sys", "openss
 
 /// Who may use the crate of this name, or any whose name begins so when it ends with a star.
 fn holders(dependency: &str) -> Option<Vec<&'static str>> {
-    let serving = || HTTP_FUNCTIONS.into_iter().chain(["edge", "testkit", "local"]).collect();
+    let serving = || HTTP_FUNCTIONS.into_iter().chain(["edge", "testkit", "local", "playground"]).collect();
     let rules: [(&[&str], Vec<&'static str>); 8] = [
         (&["kube", "kube-*", "k8s-openapi"], vec!["cluster"]),
         (&["aws-*"], vec!["store", "queue", "boot"]),

@@ -1,3 +1,5 @@
+//! Objects, versions and what watches are told.
+
 use super::*;
 use crate::interfaces::{EventKind, Objects as _};
 use serde_json::json;
