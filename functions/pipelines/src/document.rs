@@ -25,6 +25,15 @@ fn loose(kinds: &[Type], description: &str) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(kinds).description(Some(description))
 }
 
+/// What is read as a text.
+const SCALAR: [Type; 4] = [Type::String, Type::Number, Type::Boolean, Type::Null];
+
+/// A flag, which may also be written as a text; an expression is evaluated first, and nothing is its default.
+fn said(description: &str) -> ObjectBuilder {
+    let word = "^(\\s*([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])\\s*)?$|\\$\\{";
+    loose(&[Type::Boolean, Type::String, Type::Null], description).pattern(Some(word))
+}
+
 fn open(description: &str) -> ObjectBuilder {
     let any = AdditionalProperties::RefOr(RefOr::Ref(Ref::from_schema_name(FreeJson::name())));
     typed(Type::Object, description).additional_properties(Some(any))
@@ -92,18 +101,18 @@ impl PartialSchema for PipelineDocument {
         let stage = open("A stage: settings of its type beside these.")
             .property("refId", ref_id())
             .property("type", text("Which stage type.").min_length(Some(1)))
-            .property("name", loose(&[], "Shown, and the key for look-ups."))
+            .property("name", loose(&SCALAR, "Shown, and the key for look-ups."))
             .property("requisiteStageRefIds", loose(&[], "Stages that must end well before it starts: a list of refIds."))
-            .property("skippable", loose(&[], "People may skip it, whatever its type; `true`, or the text."))
+            .property("skippable", said("People may skip it, whatever its type; `true`, or the text."))
             .property(
                 "restrictExecutionDuringTimeWindow",
-                loose(&[], "It starts only within `restrictedExecutionWindow`: `whitelist`, `days` (1 = Sunday), `jitter`."),
+                said("It starts only within `restrictedExecutionWindow`: `whitelist`, `days` (1 = Sunday), `jitter`."),
             )
             .required("type");
         let trigger = open("A trigger: settings of its type beside these.")
             .property("type", loose(&[Type::String, Type::Number, Type::Boolean], "`docker`, …; what is none is kept.").min_length(Some(1)))
-            .property("enabled", loose(&[], "Off, it never fires; `false`, or the text.").default(Some(Value::Bool(true))))
-            .property("id", loose(&[], "Made by the server."))
+            .property("enabled", said("Off, it never fires; `false`, or the text.").default(Some(Value::Bool(true))))
+            .property("id", loose(&SCALAR, "Made by the server."))
             .required("type");
         let parameter = open("A parameter.").property("name", text("Key under `parameters`.").min_length(Some(1))).required("name");
         let artifact =
@@ -122,15 +131,12 @@ impl PartialSchema for PipelineDocument {
             .property("name", loose(&[Type::String, Type::Null], NAME).pattern(Some("\\S")).max_length(Some(255)))
             .property("id", loose(&[], "Made by the server."))
             .property("index", loose(&[], "Place in lists, a whole number."))
-            .property("disabled", loose(&[], "Any start is refused; `true`, or the text."))
-            .property("limitConcurrent", loose(&[], "One execution runs at once, others wait; `true`, or the text."))
+            .property("disabled", said("Any start is refused; `true`, or the text."))
+            .property("limitConcurrent", said("One execution runs at once, others wait; `true`, or the text."))
             .property("maxConcurrentExecutions", most)
             .property(
                 "keepWaitingPipelines",
-                loose(
-                    &[],
-                    "The oldest that waits is next and all of them run; otherwise the newest, and it takes the place of the others.",
-                ),
+                said("The oldest that waits is next and all of them run; otherwise the newest, and it takes the place of the others."),
             )
             .property("waybill", ours)
             .property("stages", list(stage, "The graph's nodes."))
