@@ -206,8 +206,8 @@ impl Executions for Children {
         let application = AppName::parse(application).map_err(|_| ExecutionsError::NotFound)?;
         self.may_read(&application).await?;
         let table = self.ports.table.as_ref();
-        let row = pipelines::row(table, &application, pipeline).await.map_err(refused)?;
-        let query = Query { backward: true, ..Query::prefix(format!("PIPE#{}", row.id), "EXEC#", NEWEST_LOOK_MAX) };
+        let sought = pipelines::seek(table, &application, pipeline).await.map_err(refused)?.ok_or(ExecutionsError::NotFound)?;
+        let query = Query { backward: true, ..Query::prefix(format!("PIPE#{}", sought.id), "EXEC#", NEWEST_LOOK_MAX) };
         let (rows, _) = record::page::<Summary>(table, &query).await.map_err(refused)?;
         let fits = |row: &Summary| statuses.is_empty() || statuses.iter().any(|status| status == row.status.as_str());
         Ok(rows.into_iter().find(|row| row.id != self.execution && fits(row)).map(|row| row.id.to_string()))

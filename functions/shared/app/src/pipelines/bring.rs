@@ -90,8 +90,11 @@ pub async fn bring(
     let Batch { mut pipelines, secrets, dry_run } = batch;
     // Two rounds: what the batch names, and what that leads to.
     let owner = applications::get_for(ports.table, caller, application, Action::EditPipelines);
-    let first =
-        try_join3(First::read(ports.table, application, &pipelines), Kept::read(ports.table, application, &secrets), installed(ports));
+    let first = try_join3(
+        First::read(ports.table, application, &pipelines),
+        Kept::read(ports.table, application, &secrets),
+        stage_types::names(ports.table),
+    );
     let (owner, first) = join(owner, first).await;
     let (owner, _) = owner?;
     check(&pipelines, &secrets)?;
@@ -117,10 +120,6 @@ pub async fn bring(
         write(ports, &owner.name, &mut all, secret_writes).await?;
     }
     Ok((all.into_iter().zip(warnings).map(|(revised, warnings)| outcome(revised, warnings)).collect(), kept))
-}
-
-async fn installed(ports: &SavePorts<'_>) -> Result<BTreeSet<String>, AppError> {
-    stage_types::names(ports.table).await
 }
 
 fn outcome(revised: Revised, warnings: Vec<Problem>) -> Brought {

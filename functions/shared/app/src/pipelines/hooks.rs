@@ -1,12 +1,11 @@
 //! Hook addresses of docker triggers: an unguessable token each, found by its SHA-256, kept sealed so that operators can read it
 //! again, and never part of the pipeline's document.
 
-use super::{pipe, seek, unknown, whole};
-use crate::applications;
+use super::{pipe, seek_for, unknown, whole};
 use crate::error::AppError;
 use crate::ports::{Condition, Entropy, Key, Sealer, Table, Write};
 use crate::record::{self, Record, Shape, shape};
-use futures::future::{join, try_join};
+use futures::future::try_join;
 use model::account::Sealed;
 use model::id::{AppName, PipelineId, TriggerId};
 use model::person::{Action, Principal};
@@ -139,10 +138,7 @@ pub async fn triggers(
     application: &AppName,
     name_or_id: &str,
 ) -> Result<Vec<TriggerHook>, AppError> {
-    let may = applications::get_for(table, caller, application, Action::EditPipelines);
-    let (may, sought) = join(may, seek(table, application, name_or_id)).await;
-    may?;
-    let sought = sought?.ok_or_else(|| unknown(name_or_id))?;
+    let sought = seek_for(table, (caller, Action::EditPipelines), application, name_or_id).await?;
     let (found, hooks) = try_join(whole(table, application, &sought), kept(table, &sought.id)).await?;
     let (row, _, newest) = found.ok_or_else(|| unknown(name_or_id))?;
     let damaged = |_| AppError::Damaged(format!("pipeline {} revision {} does not read", row.id, row.revision));

@@ -196,14 +196,6 @@ async fn sought_row(table: &dyn Table, application: &AppName, sought: &Sought) -
     }
 }
 
-/// Finds a row by id or name, with the item's revision.
-async fn find(table: &dyn Table, application: &AppName, name_or_id: &str) -> Result<Option<(PipelineRow, u64)>, AppError> {
-    match seek(table, application, name_or_id).await? {
-        Some(sought) => sought_row(table, application, &sought).await,
-        None => Ok(None),
-    }
-}
-
 /// A pipeline with its newest revision, and the revision of its item.
 pub(crate) type Whole = (PipelineRow, u64, Revision);
 
@@ -288,11 +280,6 @@ async fn document(table: &dyn Table, id: &PipelineId, number: u64) -> Result<(Ve
     }
 }
 
-/// Finds a pipeline by name or id without its document, for use cases; asks nobody's rights.
-pub(crate) async fn row(table: &dyn Table, application: &AppName, name_or_id: &str) -> Result<PipelineRow, AppError> {
-    Ok(find(table, application, name_or_id).await?.ok_or_else(|| unknown(name_or_id))?.0)
-}
-
 /// Reads a pipeline and its newest revision, for use cases; asks nobody's rights.
 pub async fn load(table: &dyn Table, application: &AppName, name_or_id: &str) -> Result<(PipelineRow, Revision), AppError> {
     let sought = seek(table, application, name_or_id).await?.ok_or_else(|| unknown(name_or_id))?;
@@ -311,17 +298,16 @@ async fn home(table: &dyn Table, id: &PipelineId) -> Result<Option<AppName>, App
     Ok(record::load::<HomeRow>(table, &home_key(id)).await?.map(|(home, _)| home.application))
 }
 
-/// Reads a pipeline by its id alone, for use cases; none when it is gone. Asks nobody's rights.
-pub async fn by_id(table: &dyn Table, id: &PipelineId) -> Result<Option<(PipelineRow, Revision)>, AppError> {
-    let Some(application) = home(table, id).await? else { return Ok(None) };
-    of(table, &application, id).await.map(Some)
-}
-
-/// What a name or an id of an application that the caller may see stands for.
-async fn seek_for(table: &dyn Table, caller: &Principal, application: &AppName, name_or_id: &str) -> Result<Sought, AppError> {
-    // Side by side; what is told of the pipeline is told to who may see its application.
-    let (seen, sought) = join(applications::get(table, caller, application), seek(table, application, name_or_id)).await;
-    seen?;
+/// What a name or an id of an application stands for, to who may do this with it.
+async fn seek_for(
+    table: &dyn Table,
+    (caller, action): (&Principal, Action),
+    application: &AppName,
+    name_or_id: &str,
+) -> Result<Sought, AppError> {
+    // Side by side; what is told of the pipeline is told to who may.
+    let (may, sought) = join(applications::get_for(table, caller, application, action), seek(table, application, name_or_id)).await;
+    may?;
     sought?.ok_or_else(|| unknown(name_or_id))
 }
 
@@ -332,7 +318,7 @@ pub async fn get(
     application: &AppName,
     name_or_id: &str,
 ) -> Result<(PipelineRow, Revision), AppError> {
-    let sought = seek_for(table, caller, application, name_or_id).await?;
+    let sought = seek_for(table, (caller, Action::Read), application, name_or_id).await?;
     let (row, _, revision) = whole(table, application, &sought).await?.ok_or_else(|| unknown(name_or_id))?;
     Ok((row, revision))
 }
@@ -381,7 +367,7 @@ pub async fn revisions(
     name_or_id: &str,
     page: &PageRequest,
 ) -> Result<(PipelineRow, Listed<RevisionHead>), AppError> {
-    let sought = seek_for(table, caller, application, name_or_id).await?;
+    let sought = seek_for(table, (caller, Action::Read), application, name_or_id).await?;
     let query = Query { backward: true, ..page.query(pipe(&sought.id), "REV#") };
     let (row, listed) = try_join(sought_row(table, application, &sought), paging::rows::<RevisionHead>(table, &query)).await?;
     let (row, _) = row.ok_or_else(|| unknown(name_or_id))?;
@@ -396,7 +382,7 @@ pub async fn get_revision(
     name_or_id: &str,
     number: u64,
 ) -> Result<(PipelineRow, Revision), AppError> {
-    let sought = seek_for(table, caller, application, name_or_id).await?;
+    let sought = seek_for(table, (caller, Action::Read), application, name_or_id).await?;
     let (row, found) = try_join(sought_row(table, application, &sought), revision(table, &sought.id, number)).await?;
     let (row, _) = row.ok_or_else(|| unknown(name_or_id))?;
     let found = found.ok_or_else(|| AppError::NotFound { what: "revision", id: number.to_string() })?;

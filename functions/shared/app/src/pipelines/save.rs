@@ -2,7 +2,7 @@
 
 use super::{
     HomeRow, NameRow, PipelineRow, RevisionHead, Sought, Whole, document, head_key, home_key, hooks, inspect, lock, name_key, part_key,
-    row_key, run_as, seek, unknown, whole,
+    row_key, run_as, seek, seek_for, unknown, whole,
 };
 use crate::applications;
 use crate::error::AppError;
@@ -13,7 +13,7 @@ use crate::ports::{Change, Changes, Clock, Condition, Entropy, Item, Sealer, Tab
 use crate::record;
 use crate::secrets::references;
 use crate::stage_types;
-use futures::future::{join, join3, try_join, try_join3};
+use futures::future::{join3, try_join, try_join3};
 use model::Millis;
 use model::exact::Spellings;
 use model::id::{AppName, PipelineId};
@@ -294,10 +294,7 @@ pub async fn delete(
     name_or_id: &str,
     expect: &Expect,
 ) -> Result<(), AppError> {
-    let may = applications::get_for(table, caller, application, Action::EditPipelines);
-    let (may, sought) = join(may, seek(table, application, name_or_id)).await;
-    may?;
-    let sought = sought?.ok_or_else(|| unknown(name_or_id))?;
+    let sought = seek_for(table, (caller, Action::EditPipelines), application, name_or_id).await?;
     let (whole, hooks) = try_join(whole(table, application, &sought), hooks::kept(table, &sought.id)).await?;
     let (row, item, newest) = whole.ok_or_else(|| unknown(name_or_id))?;
     expect.check_if_given("pipeline", Some(row.revision))?;
@@ -320,7 +317,7 @@ pub(super) fn publish(changes: &dyn Changes, row: &PipelineRow) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{by_id, get_revision, list, load, revisions, trigger_by_hook, triggers};
+    use super::super::{get_revision, list, load, of, revisions, trigger_by_hook, triggers};
     use super::*;
     use crate::paging::PageRequest;
     use crate::testing::{Counting, FixedClock, KeptChanges, MemoryTable, TurningSealer, principal};
@@ -387,7 +384,7 @@ mod tests {
         let (row, newest) = load(&b.table, &app(), "ROLL OUT").await.unwrap();
         assert_eq!((row.name.as_str(), newest.number, newest.author.as_str()), ("Roll out", 2, "op"));
         assert_eq!(newest.document["keep"], json!([1, {"x": null}]));
-        assert_eq!(by_id(&b.table, &first.row.id).await.unwrap().unwrap().1.number, 2);
+        assert_eq!(of(&b.table, &app(), &first.row.id).await.unwrap().1.number, 2);
         assert!(matches!(load(&b.table, &app(), "Deploy").await, Err(AppError::NotFound { .. })));
         let (_, old) = get_revision(&b.table, &operator(), &app(), "roll out", 1).await.unwrap();
         assert_eq!(old.document["name"], "Deploy");

@@ -120,23 +120,21 @@ async fn second(
     projects: Vec<ProjectName>,
 ) -> Result<Ground, AppError> {
     let unknown = || pipelines::unknown(name);
-    let (row, revision, pipeline, mut types, places) = match first {
+    let ((row, _, revision), mut types, places) = match first {
         First::Whole(whole) => {
-            let (row, _, revision) = whole.ok_or_else(unknown)?;
-            let (pipeline, _) = Pipeline::parse(&revision.document).map_err(AppError::Invalid)?;
-            let (types, places) = try_join(types(table, &row.stage_types), Places::read(table, &row.id, &projects)).await?;
-            (row, revision, pipeline, types, places)
+            let whole = whole.ok_or_else(unknown)?;
+            let (types, places) = try_join(types(table, &whole.0.stage_types), Places::read(table, &whole.0.id, &projects)).await?;
+            (whole, types, places)
         }
         First::Sought(sought) => {
             let sought = sought.ok_or_else(unknown)?;
             let places = Places::read(table, &sought.id, &projects);
             let whole = pipelines::whole(table, &application.name, &sought);
             let (whole, types, places) = try_join3(whole, types(table, &sought.stage_types), places).await?;
-            let (row, _, revision) = whole.ok_or_else(unknown)?;
-            let (pipeline, _) = Pipeline::parse(&revision.document).map_err(AppError::Invalid)?;
-            (row, revision, pipeline, types, places)
+            (whole.ok_or_else(unknown)?, types, places)
         }
     };
+    let (pipeline, _) = Pipeline::parse(&revision.document).map_err(AppError::Invalid)?;
     let more = pipeline.stages.iter().map(|stage| &stage.kind).filter(|kind| !types.contains_key(*kind)).cloned().collect();
     types.extend(self::types(table, &more).await?);
     let types = types.into_iter().filter_map(|(name, row)| Some((name, row?))).collect();

@@ -180,7 +180,8 @@ async fn hooked(world: &World, trigger: Value) -> (PipelineId, TriggerId) {
     let mut docker = json!({"type": "docker", "enabled": true, "account": "r", "repository": "web"});
     docker.as_object_mut().unwrap().extend(trigger.as_object().unwrap().clone());
     let pipeline = world.install(json!({"stages": judged(), "triggers": [docker]})).await.unwrap();
-    let (_, revision) = pipelines::by_id(world.ports.table.as_ref(), &pipeline).await.unwrap().unwrap();
+    let application = AppName::parse("flaskapp").unwrap();
+    let (_, revision) = pipelines::of(world.ports.table.as_ref(), &application, &pipeline).await.unwrap();
     (pipeline, TriggerId::parse(revision.document["triggers"][0]["id"].as_str().unwrap()).unwrap())
 }
 
