@@ -5,8 +5,8 @@ use crate::fault::{Class, Fault};
 use crate::state::{Request, State, Who};
 use std::collections::BTreeMap;
 
-/// An execution that was taken so often without a commit is left alone by crashes, unless there is a storm: five in a row
-/// park it, as they should.
+/// An execution that was taken so often without a commit is left alone by crashes, and by workers that stand still, unless there is a
+/// storm: five in a row park it, as they should.
 const TAKES_MAX: u32 = 3;
 /// A step that was repeated so often is left alone: six times in a row end its stage, as they should.
 const RETRIES_MAX: u32 = 2;
@@ -118,7 +118,7 @@ fn fits(fault: Fault, request: &Request) -> bool {
 fn spared(state: &State, fault: Fault, who: Who, request: &Request) -> bool {
     let storm = state.scenario.classes.has(Class::Storms);
     match fault {
-        Fault::CrashBefore | Fault::CrashAfter => {
+        Fault::CrashBefore | Fault::CrashAfter | Fault::Stall(_) => {
             !storm && state.processes[who.process].executions().any(|id| state.watch.takes(id) >= TAKES_MAX)
         }
         Fault::Fail | Fault::AnswerLost { .. } => {

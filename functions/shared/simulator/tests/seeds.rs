@@ -184,3 +184,11 @@ fn a_trap_of_a_fault_is_told_from_no_other() {
         assert_eq!(failure, None, "at call {call}");
     }
 }
+
+/// Workers died with an execution until crashes left it alone, and then stood still with it until it was parked, as it should be: that is
+/// for a storm to bring about. It takes the seed that it was found with: six faults, each in another take.
+#[test]
+fn workers_that_stand_still_one_after_the_other_park_nothing() {
+    let tally = campaign(Seeds { from: 60_071_044, count: 1, jobs: 1, first_only: true });
+    assert!(tally.failed.is_empty(), "{:?}", tally.failed);
+}
