@@ -9,6 +9,7 @@ mod defaults;
 mod interfaces;
 mod kinds;
 mod patch;
+mod protobuf;
 mod run;
 mod server;
 mod state;

@@ -58,6 +58,37 @@ const fn step(arguments: &'static [&'static str], shown: Shown) -> Step {
     Step { arguments, shown }
 }
 
+/// What is made without a manifest: `kubectl` sends it in the binary form. The first makes it, the second finds it there.
+const MAKE: [&[&str]; 15] = [
+    &["create", "namespace", "made"],
+    &["create", "configmap", "words", "--from-literal=a=b"],
+    &["create", "secret", "generic", "kept", "--from-literal=a=b"],
+    &["create", "deployment", "front", "--image=image:1", "--replicas=2", "--port=8080"],
+    &["create", "service", "clusterip", "plain", "--tcp=80:8080"],
+    &["create", "serviceaccount", "worker"],
+    &["create", "role", "reader", "--verb=get,list", "--resource=pods,deployments.apps"],
+    &["create", "rolebinding", "reads", "--role=reader", "--serviceaccount=typed:worker"],
+    &["create", "quota", "little", "--hard=pods=30,services=9"],
+    &["create", "ingress", "way", "--rule=example.com/path*=front:8080"],
+    &["create", "poddisruptionbudget", "some", "--selector=app=front", "--min-available=50%"],
+    &["create", "job", "once", "--image=image:1", "--", "echo", "done"],
+    &["create", "cronjob", "often", "--image=image:1", "--schedule=*/5 * * * *"],
+    &["expose", "deployment/front", "--port=80", "--target-port=8080"],
+    &["auth", "can-i", "create", "deployments"],
+];
+
+/// What came of it.
+const MADE: [Step; 8] = [
+    step(&["autoscale", "deployment/front", "--min=2", "--max=3", "--cpu=70%"], Shown::All),
+    step(&["rollout", "status", "deployment/front", "--timeout=60s"], Shown::Last),
+    step(&["get", "configmap,secret,role,rolebinding,cronjob", "words", "-o", "name", "--ignore-not-found"], Shown::All),
+    step(&["get", "service", "plain", "front", "-o", "jsonpath={range .items[*]}{.spec.ports}{.spec.selector}{end}"], Shown::All),
+    step(&["get", "ingress", "way", "-o", "jsonpath={.spec}"], Shown::All),
+    step(&["get", "poddisruptionbudget", "some", "-o", "jsonpath={.spec}"], Shown::All),
+    step(&["get", "cronjob", "often", "-o", "jsonpath={.spec}"], Shown::All),
+    step(&["delete", "namespace", "made"], Shown::All),
+];
+
 const SCRIPT: [Step; 19] = [
     step(&["apply", "-f", "app.yaml"], Shown::All),
     step(&["rollout", "status", "deployment/web", "--timeout=60s"], Shown::Last),
@@ -123,7 +154,8 @@ async fn kubectl_says_the_same_of_both() {
     }
     let space = Step { arguments: &["apply", "-f", "space.yaml"], shown: Shown::All };
     let mut different = Vec::new();
-    for step in std::iter::once(&space).chain(&SCRIPT) {
+    let make: Vec<Step> = MAKE.into_iter().chain(MAKE).map(|arguments| Step { arguments, shown: Shown::All }).collect();
+    for step in std::iter::once(&space).chain(&make).chain(&MADE).chain(&SCRIPT) {
         let (real, playground) = tokio::join!(run(&kubectl, folders[0].path(), step), run(&kubectl, folders[1].path(), step));
         let compared = [(real.0, masked(&real.1, step.shown)), (playground.0, masked(&playground.1, step.shown))];
         if compared[0] != compared[1] {

@@ -3,9 +3,10 @@
 use super::read::selector;
 use super::status::{Refusal, json_response};
 use super::target::{Options, Target, unsupported_option};
-use super::{Ask, Server};
+use super::{Ask, Server, body};
 use crate::interfaces::{Cause, Objects as _};
 use crate::kinds::Row;
+use crate::protobuf;
 use crate::state::{State, field, metadata, place_of, text, time};
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -40,7 +41,7 @@ impl Wishes {
     /// From the body, else from the query.
     fn of(ask: &Ask) -> Result<Self, Refusal> {
         let dry = ask.options.dry_run("DeleteOptions")?;
-        let mut wishes = if ask.body.trim_ascii().is_empty() { Self::of_query(&ask.options)? } else { Self::of_body(&ask.body)? };
+        let mut wishes = if ask.body.trim_ascii().is_empty() { Self::of_query(&ask.options)? } else { Self::of_body(ask)? };
         wishes.dry_run |= dry;
         match wishes.policy.as_deref() {
             None | Some("Background" | "Foreground" | "Orphan") => Ok(wishes),
@@ -64,9 +65,14 @@ impl Wishes {
         Ok(Self { policy: policy.or(orphan), grace_s: options.number("gracePeriodSeconds")?, ..Self::default() })
     }
 
-    fn of_body(body: &[u8]) -> Result<Self, Refusal> {
-        let given: Value = serde_json::from_slice(body)
-            .map_err(|error| Refusal::bad(format!("couldn't get version/kind; json parse error: {}", super::write::unread(&error))))?;
+    fn of_body(ask: &Ask) -> Result<Self, Refusal> {
+        let given = match ask.content_type.as_str() {
+            protobuf::MEDIA_TYPE => protobuf::json(&ask.body, ("v1", "DeleteOptions")).map_err(|why| why.to_string()),
+            "application/yaml" => body::yaml(&ask.body),
+            _ => serde_json::from_slice::<Value>(&ask.body)
+                .map_err(|error| format!("couldn't get version/kind; json parse error: {}", super::write::unread(&error))),
+        };
+        let given = given.map_err(Refusal::bad)?;
         let kind = text(&given, "/kind");
         if !matches!(kind, "" | "DeleteOptions") {
             return Err(Refusal::bad("decoded object cannot be converted to DeleteOptions"));

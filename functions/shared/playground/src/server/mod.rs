@@ -1,5 +1,6 @@
 //! HTTP as an API server speaks it: who may, what about, which verb. What each verb does is in the files beside.
 
+mod body;
 mod delete;
 mod discovery;
 mod logs;

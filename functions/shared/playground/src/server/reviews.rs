@@ -1,8 +1,7 @@
 //! Reviews of one's own rights: whoever has the token may everything.
 
-use super::Ask;
 use super::status::{Refusal, json_response};
-use super::write::json_body;
+use super::{Ask, body};
 use axum::response::Response;
 use serde_json::{Value, json};
 
@@ -10,13 +9,14 @@ use serde_json::{Value, json};
 const USER: &str = "playground-admin";
 
 pub(crate) fn answer(kind: &str, ask: &Ask) -> Result<Response, Refusal> {
-    let mut review = json_body(ask, kind)?;
+    let version = if kind == "SelfSubjectReview" { "authentication.k8s.io/v1" } else { "authorization.k8s.io/v1" };
+    let mut review = body::object(ask, (version, kind))?;
     let said = review.get("kind").and_then(Value::as_str).unwrap_or(kind);
     if said != kind {
         return Err(Refusal::bad(format!("{said} cannot be handled as a {kind}")));
     }
-    let (version, status) = match kind {
-        "SelfSubjectAccessReview" => ("authorization.k8s.io/v1", json!({"allowed": true, "reason": "the playground allows everything"})),
+    let status = match kind {
+        "SelfSubjectAccessReview" => json!({"allowed": true, "reason": "the playground allows everything"}),
         "SelfSubjectRulesReview" => {
             if review.pointer("/spec/namespace").and_then(Value::as_str).unwrap_or_default().is_empty() {
                 return Err(Refusal::bad("no namespace on request"));
@@ -24,9 +24,9 @@ pub(crate) fn answer(kind: &str, ask: &Ask) -> Result<Response, Refusal> {
             let all = json!(["*"]);
             let resources = json!([{"verbs": all, "apiGroups": all, "resources": all}]);
             let others = json!([{"verbs": all, "nonResourceURLs": all}]);
-            ("authorization.k8s.io/v1", json!({"resourceRules": resources, "nonResourceRules": others, "incomplete": false}))
+            json!({"resourceRules": resources, "nonResourceRules": others, "incomplete": false})
         }
-        _ => ("authentication.k8s.io/v1", json!({"userInfo": {"username": USER, "groups": ["system:masters", "system:authenticated"]}})),
+        _ => json!({"userInfo": {"username": USER, "groups": ["system:masters", "system:authenticated"]}}),
     };
     if let Value::Object(fields) = &mut review {
         fields.insert("kind".to_owned(), kind.into());

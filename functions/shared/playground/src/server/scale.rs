@@ -1,8 +1,9 @@
 //! The `scale` sub-resource: how many pods, of any kind that has such a number.
 
+use super::body;
 use super::status::{Refusal, json_response};
 use super::target::Target;
-use super::write::{self, Write, json_body, patched};
+use super::write::{self, Write, patched};
 use super::{Ask, Server};
 use crate::interfaces::Cause;
 use crate::state::{field, text};
@@ -47,7 +48,7 @@ pub(crate) fn answer(server: &Server, method: &Method, target: &Target, ask: &As
     let mut state = server.state();
     let live = state.find(target.row.kind, target.place(), name).ok_or_else(|| Refusal::not_found(target.row, name))?;
     let before = scale_of(&live);
-    let wanted = if method == Method::PATCH { patched(ask, KIND, &before, &write, name)? } else { json_body(ask, KIND.1)? };
+    let wanted = if method == Method::PATCH { patched(ask, KIND, &before, &write, name)? } else { body::object(ask, KIND)? };
     let replicas = wanted.pointer("/spec/replicas").map_or(Some(0), Value::as_i64);
     let Some(replicas) = replicas.filter(|replicas| *replicas >= 0) else {
         let given = wanted.pointer("/spec/replicas").cloned().unwrap_or_default();

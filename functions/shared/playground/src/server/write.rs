@@ -2,7 +2,7 @@
 
 use super::status::{Refusal, json_response};
 use super::target::Target;
-use super::{Ask, Server};
+use super::{Ask, Server, body};
 use crate::interfaces::{Cause, Objects as _};
 use crate::kinds::Row;
 use crate::patch::{self, Manager};
@@ -16,7 +16,6 @@ use std::sync::Arc;
 const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 const NAME_CHARS_MAX: usize = 63;
 const SUFFIX_CHARS: usize = 5;
-const MEDIA_TYPES: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 const APPLY: &str = "application/apply-patch+yaml";
 /// Kinds that are replaced only at a version that is named.
 const CONDITIONAL: [&str; 2] = ["PodDisruptionBudget", "Lease"];
@@ -74,23 +73,9 @@ impl<'a> Write<'a> {
     }
 }
 
-/// The JSON of a body.
-pub(crate) fn json_body(ask: &Ask, kind: &str) -> Result<Value, Refusal> {
-    if !matches!(ask.content_type.as_str(), "" | "application/json" | "*/*") {
-        return Err(Refusal::unsupported(MEDIA_TYPES));
-    }
-    let unread = |why: String| Refusal::bad(format!("the object provided is unrecognized (must be of type {kind}): {why}"));
-    let value: Value =
-        serde_json::from_slice(&ask.body).map_err(|error| unread(format!("couldn't get version/kind; json parse error: {error}")))?;
-    if value.is_null() {
-        return Ok(Value::Object(Map::new()));
-    }
-    if value.is_object() { Ok(value) } else { Err(unread("couldn't get version/kind; json parse error: it is no object".to_owned())) }
-}
-
 /// The body as an object of this kind; what it does not say of itself is filled in.
 fn object_body(row: &Row, ask: &Ask) -> Result<Value, Refusal> {
-    let mut object = json_body(ask, row.kind.kind)?;
+    let mut object = body::object(ask, (row.kind.api_version, row.kind.kind))?;
     check_kind(row, &object)?;
     if let Value::Object(fields) = &mut object {
         for (name, value) in [("apiVersion", row.kind.api_version), ("kind", row.kind.kind)] {
@@ -374,7 +359,7 @@ pub(crate) fn patched(ask: &Ask, kind: (&str, &str), live: &Value, write: &Write
         "application/strategic-merge-patch+json" => patch::strategic(kind, &mut object, &object_only(read("")?, "")?).map_err(failed)?,
         // Of what is no object of its own, an apply owns nothing that is recorded elsewhere.
         APPLY if kind.1 == "Scale" => {
-            let wanted = read("error decoding YAML: ")?;
+            let wanted = body::applied(ask)?;
             check_place(write.target, &wanted)
                 .or_else(|refusal| if text(&wanted, "/metadata/name").is_empty() { Ok(()) } else { Err(refusal) })?;
             patch::merge(&mut object, &wanted);
@@ -403,7 +388,7 @@ pub(crate) fn patched(ask: &Ask, kind: (&str, &str), live: &Value, write: &Write
 /// The object as a server-side apply leaves it, with who owns what.
 fn applied(row: &Row, write: &Write<'_>, ask: &Ask, live: Option<&Value>, now_ms: u64) -> Result<Value, Refusal> {
     let name = write.target.name.as_deref().unwrap_or_default();
-    let mut wanted: Value = serde_json::from_slice(&ask.body).map_err(|error| Refusal::bad(format!("error decoding YAML: {error}")))?;
+    let mut wanted = body::applied(ask)?;
     if text(&wanted, "/metadata/name").is_empty() {
         metadata(&mut wanted).insert("name".to_owned(), name.into());
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 const NAMESPACE: &str = "basics";
 
-fn object(api_version: &str, kind: &str, rest: Value) -> Value {
+pub(crate) fn object(api_version: &str, kind: &str, rest: Value) -> Value {
     let mut object =
         json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "a", "labels": {"app": "a"}, "annotations": {"note": "x"}}});
     object.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
@@ -16,7 +16,7 @@ fn object(api_version: &str, kind: &str, rest: Value) -> Value {
 
 /// Collections with an object and a merge patch for it.
 #[allow(clippy::too_many_lines, reason = "a table of objects")]
-fn kinds() -> Vec<(&'static str, Value, Value)> {
+pub(crate) fn kinds() -> Vec<(&'static str, Value, Value)> {
     let pod = json!({"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "main", "image": "image:1"}]}});
     let mut once = pod.clone();
     once["spec"]["restartPolicy"] = json!("Never");

@@ -7,6 +7,7 @@
 
 mod apply;
 mod basics;
+mod binary;
 mod discovery;
 mod known;
 mod lists;
@@ -37,6 +38,7 @@ async fn the_playground_answers_as_the_api_server_does() {
     discovery::compare(&mut pair).await;
     refusals::compare(&mut pair).await;
     basics::compare(&mut pair).await;
+    binary::compare(&mut pair).await;
     lists::compare(&mut pair).await;
     apply::compare(&mut pair).await;
     watches::compare(&mut pair).await;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 const STEPS: usize = 12;
 
 /// Deterministic numbers.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn below(&mut self, limit: u64) -> u64 {
@@ -92,7 +92,7 @@ impl Random {
     }
 
     /// An object of the kind; nothing in it is for a controller to bring up.
-    fn object(&mut self, kind: &str) -> Value {
+    pub(crate) fn object(&mut self, kind: &str) -> Value {
         let (metadata, selector) = (self.metadata(), json!({"matchLabels": {"app": "story"}}));
         let of = |api_version: &str, kind: &str, key: &str, value: Value| json!({"apiVersion": api_version, "kind": kind, "metadata": metadata.clone(), (key): value});
         match kind {
@@ -149,7 +149,7 @@ impl Random {
     }
 }
 
-const KINDS: [&str; 7] = [
+pub(crate) const KINDS: [&str; 7] = [
     "api/v1 configmaps",
     "api/v1 secrets",
     "api/v1 services",

@@ -11,7 +11,7 @@ pub(crate) struct Call {
     pub(crate) path: String,
     pub(crate) accept: Option<String>,
     pub(crate) content_type: Option<String>,
-    pub(crate) body: Option<String>,
+    pub(crate) body: Option<Vec<u8>>,
     pub(crate) user_agent: Option<String>,
     pub(crate) anonymous: bool,
 }
@@ -54,7 +54,7 @@ impl Call {
         Self::new(Method::PATCH, path).body("application/apply-patch+yaml", body.to_string())
     }
 
-    pub(crate) fn body(mut self, content_type: &str, body: impl Into<String>) -> Self {
+    pub(crate) fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         (self.content_type, self.body) = (Some(content_type.to_owned()), Some(body.into()));
         self
     }
@@ -117,7 +117,7 @@ impl Side {
             request = request.header("content-type", content_type);
         }
         if let Some(body) = &call.body {
-            request = request.body(self.filled(body));
+            request = request.body(std::str::from_utf8(body).map_or_else(|_| body.clone(), |text| self.filled(text).into_bytes()));
         }
         request.send().await.unwrap_or_else(|error| panic!("{} {}: {error:?}", call.method, call.path))
     }
