@@ -232,6 +232,14 @@ async fn begun_or_ended_twice(api: &Api, id: &str) -> Vec<String> {
     count.into_iter().filter(|(_, count)| *count > 1).map(|(what, count)| format!("{id}: {what} {count} times")).collect()
 }
 
+/// Where an execution stands that does not end: its stages, and what it did last.
+async fn still(api: &Api, id: &str) -> String {
+    let execution = api.raw(Method::GET, &format!("/api/executions/{id}"), &[], Vec::new()).await.map_or(Value::Null, |answer| answer.body);
+    let log = api.all(&format!("/api/executions/{id}/log")).await;
+    let last = log.iter().rev().take(5).collect::<Vec<_>>();
+    format!("{:#}\nlast: {:#}", execution["stages"], json!(last))
+}
+
 /// Objects that were given an earlier content again, or whose end is not the last round's.
 fn doubled(records: &[Record]) -> Vec<String> {
     let again = |contents: &[String]| contents.iter().collect::<BTreeSet<_>>().len() != contents.len();
@@ -253,7 +261,11 @@ async fn compared(fleet: &Fleet, kept: &[Kept], kills: u32, took: Duration) -> S
     let name = |one: &&Kept| format!("{} ({})", one.id, one.pipeline);
     let gone = |one: &&Kept| !ids.contains(&one.id) || one.ended == Some(Value::Null);
     sum.wrongs("lost", kept.iter().filter(gone).map(|one| name(&one)).collect());
-    sum.wrongs("stuck", kept.iter().filter(|one| one.ended.is_none()).map(|one| name(&one)).collect());
+    let mut stuck = Vec::new();
+    for one in kept.iter().filter(|one| one.ended.is_none()) {
+        stuck.push(format!("{} {}", name(&one), still(api, &one.id).await));
+    }
+    sum.wrongs("stuck", stuck);
     let ill = |one: &&Kept| one.ended.as_ref().is_some_and(|ended| ended["status"] != "SUCCEEDED" && !ended.is_null());
     let why = |one: &Kept| format!("{} {:#}", name(&one), one.ended.as_ref().map_or(&Value::Null, |ended| &ended["stages"]));
     sum.wrongs("not succeeded", kept.iter().filter(ill).map(why).collect());
