@@ -185,10 +185,18 @@ fn a_trap_of_a_fault_is_told_from_no_other() {
     }
 }
 
-/// Workers died with an execution until crashes left it alone, and then stood still with it until it was parked, as it should be: that is
-/// for a storm to bring about. It takes the seed that it was found with: six faults, each in another take.
+/// Faults in places that are not met twice, so these keep the seeds that they were found with.
 #[test]
-fn workers_that_stand_still_one_after_the_other_park_nothing() {
-    let tally = campaign(Seeds { from: 60_071_044, count: 1, jobs: 1, first_only: true });
-    assert!(tally.failed.is_empty(), "{:?}", tally.failed);
+fn seeds_that_failed_pass() {
+    // Workers died with an execution until crashes left it alone, and then stood still with it until it was parked, as it should be: that
+    // is for a storm to bring about.
+    let parked = 60_071_044;
+    // A worker whose lease was over by its own clock, after a slow read, began steps that another had made meanwhile.
+    let overtaken = 60_197_876;
+    // A worker stood still between the end of a hold and writing that down: the hold is as long as the worker says.
+    let held = 60_256_592;
+    for seed in [parked, overtaken, held] {
+        let tally = campaign(Seeds { from: seed, count: 1, jobs: 1, first_only: true });
+        assert!(tally.failed.is_empty(), "{:?}", tally.failed);
+    }
 }

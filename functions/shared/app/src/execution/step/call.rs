@@ -31,7 +31,7 @@ pub(crate) async fn prepare(held: &mut Held, effect: &Effect) -> Result<Result<S
         table: ports.table.clone(),
         blobs: ports.blobs.clone(),
         fence: held.meta.fence.clone(),
-        current: held.current.clone(),
+        tenure: held.tenure.clone(),
         traces: held.traces.clone(),
     };
     let of = Of { run: *run, attempt: *attempt, seq: *seq, retry: *retry };

@@ -91,6 +91,7 @@ impl Held {
     fn committed(&mut self, meta: Meta, ended: bool) {
         self.revision += 1;
         self.leased = true;
+        self.tenure.extend(meta.lease_until_ms);
         self.meta = meta;
         self.saved = self.meta.clone();
         self.changed = false;

@@ -1,5 +1,6 @@
 //! An execution in a worker's hands: what was loaded, what changed since the last commit, and the right to commit it.
 
+use super::journal::Tenure;
 use super::outcome;
 use super::park::park;
 use super::{Came, Ports, Rest, Stop, child_signal, event_of};
@@ -20,7 +21,6 @@ use model::reason::ReasonCode;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Inbox events that are read at a time.
 const INBOX_PAGE: usize = 10;
@@ -52,8 +52,8 @@ pub(crate) struct Held {
     pub(crate) leased: bool,
     pub(crate) plan: Arc<Plan>,
     pub(crate) stages: Vec<Arc<StageData>>,
-    /// True while this worker is still the one.
-    pub(crate) current: Arc<AtomicBool>,
+    /// Whether this worker is still the one.
+    pub(crate) tenure: Arc<Tenure>,
     /// What changed since the last commit.
     pub(crate) dirty: BTreeSet<usize>,
     pub(crate) changed: bool,
@@ -138,7 +138,7 @@ impl Held {
             leased: !fresh,
             plan,
             stages,
-            current: Arc::new(AtomicBool::new(true)),
+            tenure: Arc::new(Tenure::until(ports.clock.clone(), saved.lease_until_ms)),
             dirty: BTreeSet::new(),
             changed: false,
             log: LogEntry::default(),
@@ -312,6 +312,7 @@ impl Held {
         let meta = Meta { lease_until_ms, ..self.saved.clone() };
         self.write_meta(&meta).await?;
         self.meta.lease_until_ms = lease_until_ms;
+        self.tenure.extend(lease_until_ms);
         self.saved = meta;
         Ok(())
     }
@@ -322,7 +323,7 @@ impl Held {
         meta.fence = String::new();
         meta.lease_until_ms = 0;
         meta.takes = 0;
-        self.current.store(false, Ordering::SeqCst);
+        self.tenure.end();
         if !self.leased {
             return self.has_no_mail().await;
         }
@@ -354,7 +355,7 @@ impl Held {
 
     /// Drops everything without a word to the store; the lease runs out by itself.
     pub(crate) fn abandon(&self) {
-        self.current.store(false, Ordering::SeqCst);
+        self.tenure.end();
     }
 
     /// Writes META alone, on the condition that nobody else did.

@@ -5,15 +5,16 @@ use crate::execution::keys;
 use crate::execution::scope::{keep, read};
 use crate::execution::stored::Kept;
 use crate::ports::{
-    Blobs, Condition, JournalError, Key, Query, StepJournal, StoreError, Table, TraceEntry, TransactError, Transaction, Write,
+    Blobs, Clock, Condition, JournalError, Key, Query, StepJournal, StoreError, Table, TraceEntry, TransactError, Transaction, Write,
 };
 use crate::record::{Record, Shape, decode, item, shape};
 use async_trait::async_trait;
 use engine::planted::{Bug, planted};
+use model::Millis;
 use model::id::ExecutionId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Calls of a step that are read back; a step may make 100.
@@ -52,6 +53,32 @@ pub(crate) fn take_idle(traces: &Traces, live: impl Fn(usize) -> bool) -> BTreeS
     idle.into_iter().filter_map(|run| traces.remove(&run)).flatten().collect()
 }
 
+/// Until when this worker is the one, as far as it can know without asking: by its own clock, and unless it was told otherwise.
+pub(crate) struct Tenure {
+    clock: Arc<dyn Clock>,
+    until_ms: AtomicU64,
+}
+
+impl Tenure {
+    pub(crate) fn until(clock: Arc<dyn Clock>, until_ms: Millis) -> Self {
+        Self { clock, until_ms: AtomicU64::new(until_ms) }
+    }
+
+    /// The lease was written anew.
+    pub(crate) fn extend(&self, until_ms: Millis) {
+        self.until_ms.store(until_ms, Ordering::SeqCst);
+    }
+
+    /// Another worker is the one, or this one has let go.
+    pub(crate) fn end(&self) {
+        self.extend(0);
+    }
+
+    pub(crate) fn lasts(&self) -> bool {
+        self.clock.now_ms() < self.until_ms.load(Ordering::SeqCst)
+    }
+}
+
 /// The trace of one step of one worker.
 pub(crate) struct Journal {
     table: Arc<dyn Table>,
@@ -59,7 +86,7 @@ pub(crate) struct Journal {
     id: ExecutionId,
     of: Of,
     fence: String,
-    current: Arc<AtomicBool>,
+    tenure: Arc<Tenure>,
     traces: Traces,
     recorded: Vec<TraceEntry>,
 }
@@ -78,16 +105,16 @@ pub(crate) struct Into {
     pub(crate) table: Arc<dyn Table>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) fence: String,
-    pub(crate) current: Arc<AtomicBool>,
+    pub(crate) tenure: Arc<Tenure>,
     pub(crate) traces: Traces,
 }
 
 impl Journal {
     /// Reads back what an earlier run of the same step recorded, if there can have been one.
     pub(crate) async fn open(into: Into, id: &ExecutionId, of: Of, inherited: bool) -> Result<Self, AppError> {
-        let Into { table, blobs, fence, current, traces } = into;
+        let Into { table, blobs, fence, tenure, traces } = into;
         if !inherited || planted(Bug::PrefixNotReplayed) {
-            return Ok(Self { table, blobs, id: id.clone(), of, fence, current, traces, recorded: Vec::new() });
+            return Ok(Self { table, blobs, id: id.clone(), of, fence, tenure, traces, recorded: Vec::new() });
         }
         let query = Query::prefix(keys::partition(id), keys::trace_prefix(of.run, of.attempt, of.seq, of.retry), CALLS_MAX);
         let mut recorded = Vec::new();
@@ -102,7 +129,7 @@ impl Journal {
             occupied.push(item.key);
         }
         traces.lock().unwrap_or_else(PoisonError::into_inner).entry(of.run).or_default().extend(occupied);
-        Ok(Self { table, blobs, id: id.clone(), of, fence, current, traces, recorded })
+        Ok(Self { table, blobs, id: id.clone(), of, fence, tenure, traces, recorded })
     }
 
     async fn stored(&self, entry: &TraceEntry) -> Result<Write, AppError> {
@@ -141,7 +168,7 @@ impl StepJournal for Journal {
             match self.table.transact(Transaction::of(writes)).await {
                 Ok(()) => {}
                 Err(TransactError::Conflict(_)) => {
-                    self.current.store(false, Ordering::SeqCst);
+                    self.tenure.end();
                     return Err(JournalError::Fenced);
                 }
                 Err(other) => return Err(unavailable(StoreError::Unavailable(other.to_string()))),
@@ -151,6 +178,6 @@ impl StepJournal for Journal {
     }
 
     fn is_current(&self) -> bool {
-        self.current.load(Ordering::SeqCst)
+        self.tenure.lasts()
     }
 }

@@ -220,6 +220,10 @@ async fn drive(held: &mut Held, inbox: &dyn Inbox, budget: Budget) -> Result<Opt
             // However little time there is, whoever has taken it does something: otherwise nobody ever might.
             flights.reconcile(held).await?;
         }
+        if held.leased {
+            // Gathering what steps need can take long: no step begins for a worker whose time is over.
+            held.keep_lease(clock.now_ms()).await?;
+        }
         if flights.has_steps() {
             busy_since = now;
             begun = true;

@@ -159,12 +159,27 @@ async fn a_step_of_a_worker_that_was_overtaken_writes_nothing_more_and_knows() {
     }
     let [first, second] = journals.lock().unwrap()[..].to_vec().try_into().ok().unwrap();
     let entry = |index| TraceEntry { index, call: "kubernetes.apply".to_owned(), request: "r".to_owned(), response: None };
-    assert!(first.is_current(), "it was not told yet");
+    assert!(!first.is_current(), "nobody told it, but its time is over by its own clock");
     assert!(matches!(first.intend(vec![entry(0)]).await, Err(JournalError::Fenced)));
-    assert!(!first.is_current());
     second.intend((0..61).map(entry).collect()).await.unwrap();
-    assert!(second.is_current());
     assert_eq!(world.items(&id, "J#").await, 61);
+}
+
+#[tokio::test]
+async fn a_step_knows_by_the_clock_how_long_its_worker_is_the_one() {
+    let journals = Arc::new(Mutex::new(Vec::new()));
+    let kept = journals.clone();
+    let world = world(move |call| {
+        kept.lock().unwrap().push(call.journal.clone());
+        future::pending().boxed()
+    });
+    let id = world.prepare(judged()).await.unwrap().execution;
+    assert!(advance(&world.ports, &id, &NeverWoken, BUDGET).now_or_never().is_none());
+    let journal = journals.lock().unwrap()[0].clone();
+    world.clock.0.advance(world.meta(&id).await.lease_until_ms - world.clock.now_ms() - 1);
+    assert!(journal.is_current(), "its last millisecond");
+    world.clock.0.advance(1);
+    assert!(!journal.is_current());
 }
 
 #[tokio::test]
