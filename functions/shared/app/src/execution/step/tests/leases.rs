@@ -27,6 +27,18 @@ async fn lasting(ms: Millis) -> (World, ExecutionId, Arc<Mutex<Vec<Arc<dyn StepJ
     (world, id, journals)
 }
 
+/// One stage whose step never ends; the journals of its steps are kept.
+async fn hanging() -> (World, ExecutionId, Arc<Mutex<Vec<Arc<dyn StepJournal>>>>) {
+    let journals = Arc::new(Mutex::new(Vec::new()));
+    let kept = journals.clone();
+    let world = world(move |call| {
+        kept.lock().unwrap().push(call.journal.clone());
+        future::pending().boxed()
+    });
+    let id = world.prepare(judged()).await.unwrap().execution;
+    (world, id, journals)
+}
+
 async fn held(world: &World, id: &ExecutionId) -> Held {
     match Held::take(&world.ports, id).await.unwrap() {
         Taken::Mine(held) => *held,
@@ -146,13 +158,7 @@ async fn the_next_look_is_at_the_first_of_what_is_to_come() {
 
 #[tokio::test]
 async fn a_step_of_a_worker_that_was_overtaken_writes_nothing_more_and_knows() {
-    let journals = Arc::new(Mutex::new(Vec::new()));
-    let kept = journals.clone();
-    let world = world(move |call| {
-        kept.lock().unwrap().push(call.journal.clone());
-        future::pending().boxed()
-    });
-    let id = world.prepare(judged()).await.unwrap().execution;
+    let (world, id, journals) = hanging().await;
     for _ in 0..2 {
         assert!(advance(&world.ports, &id, &NeverWoken, BUDGET).now_or_never().is_none());
         world.clock.0.advance(LEASE_MS);
@@ -167,13 +173,7 @@ async fn a_step_of_a_worker_that_was_overtaken_writes_nothing_more_and_knows() {
 
 #[tokio::test]
 async fn a_step_knows_by_the_clock_how_long_its_worker_is_the_one() {
-    let journals = Arc::new(Mutex::new(Vec::new()));
-    let kept = journals.clone();
-    let world = world(move |call| {
-        kept.lock().unwrap().push(call.journal.clone());
-        future::pending().boxed()
-    });
-    let id = world.prepare(judged()).await.unwrap().execution;
+    let (world, id, journals) = hanging().await;
     assert!(advance(&world.ports, &id, &NeverWoken, BUDGET).now_or_never().is_none());
     let journal = journals.lock().unwrap()[0].clone();
     world.clock.0.advance(world.meta(&id).await.lease_until_ms - world.clock.now_ms() - 1);
