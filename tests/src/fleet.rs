@@ -34,7 +34,7 @@ impl Fleet {
         let scratch = Scratch::new("limits").unwrap();
         let file = scratch.path().join("limits.json");
         let limits =
-            json!({"execution": {"retryMsFirst": 700, "retryMsMax": 3_000, "stepRetriesMax": 30}, "leaseMs": 5_000, "takesMax": 100});
+            json!({"execution": {"retryMsFirst": 700, "retryMsMax": 3_000, "stepRetriesMax": 30}, "leaseMs": 5_000, "takesMax": 1_000});
         std::fs::write(&file, limits.to_string()).unwrap();
         let desk = Desk::of(Server::start_with(&["--limits", file.to_str().unwrap()]).await).await;
         let cloud = json!({"name": CLOUD, "kubeconfig": proxy.kubeconfig(), "applications": [APPLICATION], "namespaces": namespaces});

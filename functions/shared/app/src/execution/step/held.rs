@@ -138,7 +138,7 @@ impl Held {
             leased: !fresh,
             plan,
             stages,
-            tenure: Arc::new(Tenure::until(ports.clock.clone(), saved.lease_until_ms)),
+            tenure: Arc::new(Tenure::until(ports.clock.clone(), ports.alone_since_ms.is_some(), saved.lease_until_ms)),
             dirty: BTreeSet::new(),
             changed: false,
             log: LogEntry::default(),

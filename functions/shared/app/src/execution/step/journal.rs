@@ -53,25 +53,29 @@ pub(crate) fn take_idle(traces: &Traces, live: impl Fn(usize) -> bool) -> BTreeS
     idle.into_iter().filter_map(|run| traces.remove(&run)).flatten().collect()
 }
 
-/// Until when this worker is the one, as far as it can know without asking: by its own clock, and unless it was told otherwise.
+/// Until when this worker is the one, as far as it can know without asking: by its own clock, and unless it was told otherwise. Where
+/// no other process can reach the store nobody takes over from it, however slow it is.
 pub(crate) struct Tenure {
     clock: Arc<dyn Clock>,
+    alone: bool,
     until_ms: AtomicU64,
 }
 
 impl Tenure {
-    pub(crate) fn until(clock: Arc<dyn Clock>, until_ms: Millis) -> Self {
-        Self { clock, until_ms: AtomicU64::new(until_ms) }
+    pub(crate) fn until(clock: Arc<dyn Clock>, alone: bool, until_ms: Millis) -> Self {
+        let tenure = Self { clock, alone, until_ms: AtomicU64::new(0) };
+        tenure.extend(until_ms);
+        tenure
     }
 
     /// The lease was written anew.
     pub(crate) fn extend(&self, until_ms: Millis) {
-        self.until_ms.store(until_ms, Ordering::SeqCst);
+        self.until_ms.store(if self.alone { Millis::MAX } else { until_ms }, Ordering::SeqCst);
     }
 
     /// Another worker is the one, or this one has let go.
     pub(crate) fn end(&self) {
-        self.extend(0);
+        self.until_ms.store(0, Ordering::SeqCst);
     }
 
     pub(crate) fn lasts(&self) -> bool {

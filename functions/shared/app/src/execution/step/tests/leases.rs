@@ -173,13 +173,17 @@ async fn a_step_of_a_worker_that_was_overtaken_writes_nothing_more_and_knows() {
 
 #[tokio::test]
 async fn a_step_knows_by_the_clock_how_long_its_worker_is_the_one() {
-    let (world, id, journals) = hanging().await;
-    assert!(advance(&world.ports, &id, &NeverWoken, BUDGET).now_or_never().is_none());
-    let journal = journals.lock().unwrap()[0].clone();
-    world.clock.0.advance(world.meta(&id).await.lease_until_ms - world.clock.now_ms() - 1);
-    assert!(journal.is_current(), "its last millisecond");
-    world.clock.0.advance(1);
-    assert!(!journal.is_current());
+    for alone in [false, true] {
+        let (mut world, id, journals) = hanging().await;
+        world.ports.alone_since_ms = alone.then(|| world.clock.now_ms());
+        let mut drives = Box::pin(advance(&world.ports, &id, &NeverWoken, BUDGET));
+        assert!(drives.as_mut().now_or_never().is_none());
+        let journal = journals.lock().unwrap()[0].clone();
+        world.clock.0.advance(world.meta(&id).await.lease_until_ms - world.clock.now_ms() - 1);
+        assert!(journal.is_current(), "its last millisecond");
+        world.clock.0.advance(1);
+        assert_eq!(journal.is_current(), alone, "nobody takes over from who is alone");
+    }
 }
 
 #[tokio::test]
