@@ -9,6 +9,7 @@ const TOP_LEVEL: [&str; 8] = ["Cargo.lock", "Cargo.toml", "README.md", "function
 
 // Put together here, so that this file keeps its own rules.
 const IGNORED_TEST: &str = concat!("#[", "ignore");
+const BAKED_FOLDER: &str = concat!("env!(\"CARGO_", "MANIFEST_DIR\")");
 const REMINDERS: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
 const SOMEBODYS_FOLDERS: [&str; 3] = [concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/wo", "rk/")];
 
@@ -47,6 +48,12 @@ fn lines_with(sources: &[Source], breach: impl Fn(&Source, &str) -> bool) -> Vec
 
 fn ignored_tests(sources: &[Source]) -> Vec<String> {
     lines_with(sources, |source, line| source.is_rust() && line.contains(IGNORED_TEST))
+}
+
+/// Where a file takes the folder it was compiled in for the one it runs in: checkouts share what is built, and another one's folder may
+/// be gone. Cargo says it to what it runs; only what is called directly has nothing else.
+fn baked_folders(sources: &[Source]) -> Vec<String> {
+    lines_with(sources, |source, line| source.path != "functions/dev/src/places.rs" && line.contains(BAKED_FOLDER))
 }
 
 /// A reminder is a word of its own: an identifier may contain one.
@@ -124,6 +131,7 @@ fn files_are_tidy() {
     check("files that do not open with //!", &unopened(&sources));
     check("async where decisions are made", &asynchronous(&sources));
     check("ignored tests", &ignored_tests(&sources));
+    check("folders of another checkout", &baked_folders(&sources));
     check("reminders", &reminders(&sources));
     check("paths of somebody's machine", &private_paths(&sources));
     check("crates that do not inherit the lints", &without_lints(&sources));
@@ -169,6 +177,13 @@ fn an_ignored_test_and_a_reminder_are_found() {
     assert_eq!(ignored_tests(&sample("a.rs", &text)).len(), 1);
     assert_eq!(reminders(&sample("a.rs", &text)).len(), 1);
     assert!(reminders(&sample("a.rs", &format!("let {}_LIST = 1;", REMINDERS[0]))).is_empty());
+}
+
+#[test]
+fn a_folder_of_another_checkout_is_found() {
+    let text = format!("let here = {BAKED_FOLDER};\nlet there = env::var_os(\"CARGO_MANIFEST_DIR\");\n");
+    assert_eq!(baked_folders(&sample("a.rs", &text)).len(), 1);
+    assert!(baked_folders(&sample("functions/dev/src/places.rs", &text)).is_empty());
 }
 
 #[test]

@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::{places, plugins, process, setup};
 
+/// What the story runs. The others are not linked; the features are those of the whole workspace all the same.
+const PROGRAMS: [&str; 4] = ["--bin", "waybill", "--bin", "testbed"];
+
 /// What the story deploys to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) enum Cluster {
@@ -39,7 +42,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let progress = Progress::new();
     setup::ensure_for_up(&progress, options.cluster == Cluster::Real)?;
     plugins::build(&progress)?;
-    process::must(&progress, "build", &mut process::cargo(["build", "--quiet", "--bins"])?)?;
+    process::must(&progress, "build", &mut process::cargo(["build", "--quiet"].iter().chain(&PROGRAMS))?)?;
     let mut command = Command::new(places::programs()?.join("testbed"));
     command.args(words(options)?);
     // From here on it is testbed that Ctrl-C and the exit status belong to.

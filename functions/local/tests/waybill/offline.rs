@@ -2,7 +2,7 @@
 
 use crate::process::{Server, bare, no_components, waybill};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use testkit::cloud::{Cloud, KEYS, REGION};
 
 fn text(path: &Path) -> &str {
@@ -104,7 +104,8 @@ async fn executions_that_are_kept_no_longer_are_read_in_the_archive() {
     server.stop().await;
     let archive = data.join("archive");
     std::fs::create_dir(&archive).unwrap();
-    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/app/tests/golden/archived-execution/v1-full.json");
+    let here = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap());
+    let golden = here.join("../shared/app/tests/golden/archived-execution/v1-full.json");
     std::fs::copy(golden, archive.join("2023-11.jsonl")).unwrap();
     let list = bare(&["archive", "list", "--data", text(&data), "--json"]).await.fine().json();
     let id = list["items"][0]["id"].as_str().unwrap().to_owned();

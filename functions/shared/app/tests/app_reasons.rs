@@ -12,7 +12,7 @@ const MADE_ELSEWHERE: [(ReasonCode, &str); 1] = [(ReasonCode::RegistryUnavailabl
 const TESTS: &str = "#[cfg(test)]\nmod tests {";
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../../..")
 }
 
 fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -24,7 +24,7 @@ One row a rule, by the specification's sections on the execution model. Made fro
 ";
 
 fn shared() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("..")
 }
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -39,7 +39,7 @@ fn peak_bytes() -> Option<u64> {
 
 fn main() {
     let mut paths = Vec::new();
-    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files"), &mut paths);
+    collect(&PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("tests/files"), &mut paths);
     paths.sort();
     let options = Options::default();
     let files: Vec<(String, Vec<u8>, usize)> = paths

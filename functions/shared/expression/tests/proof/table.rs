@@ -8,7 +8,7 @@ use crate::agree::{Differences, Said, Verdict, same, verdict};
 use crate::jvm::{Oracle, Question};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{env, fs};
 
 const ARROW: &str = " => ";
@@ -74,7 +74,7 @@ impl Row {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
+    PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("tests")
 }
 
 fn files(name: &str) -> Vec<PathBuf> {

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-/// Where the version of Kubernetes is pinned.
-const RECIPE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../dev/cluster");
+/// Where the version of Kubernetes is pinned, seen from here.
+const RECIPE: &str = "../../dev/cluster";
 /// Packages, and what they are called in the table.
 const PACKAGES: [(&str, &str); 5] = [
     ("k8s.io.apimachinery.pkg.apis.meta.", "meta."),
@@ -20,10 +20,15 @@ const PACKAGES: [(&str, &str); 5] = [
     ("k8s.io.api.", ""),
 ];
 
+/// This crate's folder.
+fn here() -> PathBuf {
+    env::var_os("CARGO_MANIFEST_DIR").unwrap().into()
+}
+
 /// The folders of the published modules.
 fn modules() -> Vec<PathBuf> {
     let modules = ["mod", "download", "-json", "k8s.io/api", "k8s.io/apimachinery"];
-    let output = Command::new("go").args(modules).current_dir(RECIPE).output().unwrap();
+    let output = Command::new("go").args(modules).current_dir(here().join(RECIPE)).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let told = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
     told.map(|module| module.unwrap()["Dir"].as_str().unwrap().into()).collect()
@@ -142,7 +147,7 @@ fn the_table_is_what_kubernetes_publishes() {
     let lines = needed(&all).into_iter().map(|name| format!("{name} {}", all[&name].join(" ")).trim_end().to_owned() + "\n");
     let wanted: String = lines.collect();
     if env::var_os("WAYBILL_WRITE").is_some() {
-        fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/src/protobuf/messages.txt"), &wanted).unwrap();
+        fs::write(here().join("src/protobuf/messages.txt"), &wanted).unwrap();
     }
     assert_eq!(TABLE, wanted, "run it with WAYBILL_WRITE=1, then again");
 }
