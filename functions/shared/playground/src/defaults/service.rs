@@ -21,6 +21,8 @@ fn fields(spec: &mut Value) {
     set(Some(&mut *spec), "sessionAffinity", "None");
     if said(spec, "/sessionAffinity") == "ClientIP" {
         set(Some(&mut *spec), "sessionAffinityConfig", json!({"clientIP": {"timeoutSeconds": 10800}}));
+    } else if said(spec, "/sessionAffinity") == "None" {
+        let _ = spec.as_object_mut().and_then(|spec| spec.shift_remove("sessionAffinityConfig"));
     }
     set(Some(&mut *spec), "type", "ClusterIP");
     items(spec, "/ports").for_each(|port| {

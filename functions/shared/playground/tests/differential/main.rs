@@ -25,8 +25,8 @@ use serde_json::json;
 use side::{Call, Side};
 use testkit::ControlPlane;
 
-/// Random stories in an ordinary run.
-const SEEDS: u64 = 12;
+/// Random stories in an ordinary run: each kind twice.
+const SEEDS: u64 = 14;
 
 #[tokio::test]
 async fn the_playground_answers_as_the_api_server_does() {
