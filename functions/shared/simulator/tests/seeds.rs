@@ -195,7 +195,9 @@ fn seeds_that_failed_pass() {
     let overtaken = 60_197_876;
     // A worker stood still between the end of a hold and writing that down: the hold is as long as the worker says.
     let held = 60_256_592;
-    for seed in [parked, overtaken, held] {
+    // A pause and the resume after it waited together and were done in the order of their keys' digests.
+    let swapped = 90_093_593;
+    for seed in [parked, overtaken, held, swapped] {
         let tally = campaign(Seeds { from: seed, count: 1, jobs: 1, first_only: true });
         assert!(tally.failed.is_empty(), "{:?}", tally.failed);
     }

@@ -217,8 +217,13 @@ impl Held {
     pub(crate) async fn read_inbox(&mut self, now: Millis) -> Result<bool, Stop> {
         let query = Query::prefix(keys::partition(&self.id), "EVT#", INBOX_PAGE);
         let page = self.ports.table.query(&query).await?;
+        let mut came = Vec::with_capacity(page.items.len());
         for item in &page.items {
-            let inbound: Inbound = decode(&item.body)?;
+            came.push((decode::<Inbound>(&item.body)?, item));
+        }
+        // As they were accepted: what was sent with a key has an id that says nothing of its time.
+        came.sort_by(|(one, _), (other, _)| (one.at, &one.id).cmp(&(other.at, &other.id)));
+        for (inbound, item) in came {
             if planted(Bug::AckBeforeCommit) {
                 self.ports.table.transact(Transaction::of(vec![Write::Delete(item.key.clone(), vec![])])).await?;
             }

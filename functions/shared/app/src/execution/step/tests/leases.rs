@@ -245,6 +245,20 @@ async fn mail(world: &World, id: &ExecutionId, count: usize) {
 }
 
 #[tokio::test]
+async fn what_waits_is_done_in_the_order_in_which_it_was_accepted() {
+    let world = world(judging);
+    let id = world.prepare(judged()).await.unwrap().execution;
+    world.settle().await;
+    // The ids say the opposite, as digests of keys may.
+    for (event, what, after_ms) in [("b", Outside::Pause(engine::Cancel::person("dev", "")), 1), ("a", Outside::Resume, 2)] {
+        let event = epilogue::sent(&id, event, "dev", what, world.clock.now_ms() + after_ms).unwrap();
+        world.ports.table.transact(Transaction::of(vec![Write::Put(event, vec![])])).await.unwrap();
+    }
+    world.settle().await;
+    assert_ne!(world.meta(&id).await.execution.status, Status::Paused, "it was paused, and then resumed");
+}
+
+#[tokio::test]
 async fn a_full_inbox_is_read_page_by_page_within_one_take() {
     let world = world(judging);
     let id = world.prepare(judged()).await.unwrap().execution;
