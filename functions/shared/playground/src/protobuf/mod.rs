@@ -346,7 +346,7 @@ mod tests {
 
     #[test]
     fn no_message_is_deeper_than_the_limit() {
-        // The only kind of which one can stand in another without end would be nested by hand: here the depth is given.
+        // No kind of the table can hold itself so often: the depth is given here.
         assert_eq!(message("core.v1.ConfigMap", &[], &mut Map::new(), DEPTH_MAX + 1).unwrap_err(), "exceeded max depth");
         assert!(message("core.v1.ConfigMap", &[], &mut Map::new(), DEPTH_MAX).is_ok());
     }

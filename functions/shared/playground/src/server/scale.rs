@@ -1,10 +1,9 @@
 //! The `scale` sub-resource: how many pods, of any kind that has such a number.
 
-use super::body;
 use super::status::{Refusal, json_response};
 use super::target::Target;
 use super::write::{self, Write, patched};
-use super::{Ask, Server};
+use super::{Ask, Server, body};
 use crate::interfaces::Cause;
 use crate::state::{field, text};
 use axum::response::Response;
