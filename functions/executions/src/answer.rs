@@ -30,7 +30,7 @@ pub(crate) fn started(started: Started) -> Response {
     response
 }
 
-/// An accepted event.
+/// An accepted event. It is done after everything that was accepted before it, and was refused unless it applies once that is done.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct AcceptedView {
     /// Its id; what became of it stands under `verdicts` in the execution's log.

@@ -1,5 +1,5 @@
 //! Answering, holding, restarting, shortening and cancelling executions. Each is accepted as an event; what became of it stands
-//! in the execution's log.
+//! in the execution's log. When 200 events wait that no worker has looked at, all but a cancel are refused with 409 `inbox-full`.
 
 use crate::Ports;
 use crate::answer::{AcceptedView, accepted};

@@ -33,6 +33,24 @@ async fn a_paused_execution_takes_answers_and_acts_on_them_when_it_goes_on() {
 }
 
 #[tokio::test]
+async fn what_is_asked_in_a_row_is_done_in_that_order_without_waiting_for_each() {
+    let desk = Desk::new().await;
+    let _ = desk.save("p", vec![ask("1", &[])]).await;
+    let id = desk.start("p").await;
+    let _ = desk.developer.stage_is(&id, "1", "SUSPENDED").await;
+    let mut events = Vec::new();
+    for what in ["pause", "resume", "pause", "resume"] {
+        events.push(desk.told(&id, what, &json!({})).await);
+    }
+    events.push(desk.judge(&id, "1", "continue").await.is(202)["event"].as_str().unwrap().to_owned());
+    let ended = desk.ended(&id).await;
+    assert_eq!(ended["status"], "SUCCEEDED", "{ended:#}");
+    for event in events {
+        assert_eq!(desk.verdict(&id, &event).await, "applied");
+    }
+}
+
+#[tokio::test]
 async fn what_has_ended_takes_nothing_and_what_is_unknown_is_not_found() {
     let desk = Desk::new().await;
     let _ = desk.save("p", vec![ask("1", &[])]).await;

@@ -197,7 +197,9 @@ fn seeds_that_failed_pass() {
     let held = 60_256_592;
     // A pause and the resume after it waited together and were done in the order of their keys' digests.
     let swapped = 90_093_593;
-    for seed in [parked, overtaken, held, swapped] {
+    // A hold's end and the next hold, and two restarts, were taken in by one commit.
+    let (held_again, restarted_twice) = (140_000_272, 140_001_395);
+    for seed in [parked, overtaken, held, swapped, held_again, restarted_twice] {
         let tally = campaign(Seeds { from: seed, count: 1, jobs: 1, first_only: true });
         assert!(tally.failed.is_empty(), "{:?}", tally.failed);
     }

@@ -1,7 +1,7 @@
 //! The executions that a stage starts, reads and cancels: with the rights of the execution it belongs to, and through the same gate as
 //! every other start. Started again by the same attempt of the same stage, an execution is the one that was started before.
 
-use super::inbox;
+use super::inbox::{self, Ahead};
 use super::keys;
 use super::plan::{Plan, StartedBy};
 use super::scope::{StageScope, read};
@@ -226,7 +226,7 @@ impl Executions for Children {
         let inbox = inbox::Ports { table: ports.table, blobs: ports.blobs, queue: ports.queue, clock: ports.clock, entropy: ports.entropy };
         if !meta.execution.status.is_complete() {
             // Not stored: it has been asked already, or it has ended meanwhile. Either is what was wanted.
-            inbox::put(inbox, "waybill", &meta, &event, Outside::Cancel(by), vec![]).await.map_err(refused)?;
+            inbox::put(inbox, "waybill", &meta, &event, &Ahead::default(), Outside::Cancel(by), vec![]).await.map_err(refused)?;
         }
         Ok(())
     }

@@ -70,18 +70,18 @@ pub async fn restart(
     let inbox = inbox_of(ports);
     let event = inbox::event_id(inbox, caller, id, key)?;
     for _ in 0..TRIES_MAX {
-        let (Opened { meta, plan, application }, sent_before) = inbox::open_for(inbox, caller, id, &event).await?;
+        let (Opened { meta, plan, application }, ahead) = inbox::open_for(inbox, caller, id, &event).await?;
         require(application.may(caller, Action::Execute))?;
-        if sent_before {
+        if ahead.sent {
             return Ok(event);
         }
         let run = position(&plan, stage)?;
         require(may_restart(&application, caller, &meta))?;
-        inbox::refuse_now(&meta, &Event::Restart { run }, ports.clock.now_ms())?;
+        ahead.refuse(&meta, &Event::Restart { run }, ports.clock.now_ms())?;
         let sent = if meta.execution.status.is_complete() {
             restart::ended(ports, caller, meta, &plan, run, &event).await?
         } else {
-            inbox::put(inbox, &caller.name, &meta, &event, Outside::Restart { run }, vec![]).await?
+            inbox::put(inbox, &caller.name, &meta, &event, &ahead, Outside::Restart { run }, vec![]).await?
         };
         if sent {
             restart_parent(ports, caller, &plan).await;
@@ -181,14 +181,14 @@ async fn send(
 ) -> Result<EventId, AppError> {
     let event = inbox::event_id(ports, caller, id, key)?;
     for _ in 0..TRIES_MAX {
-        let (Opened { meta, plan, application }, sent_before) = inbox::open_for(ports, caller, id, &event).await?;
+        let (Opened { meta, plan, application }, ahead) = inbox::open_for(ports, caller, id, &event).await?;
         require(application.may(caller, Action::Cancel))?;
-        if sent_before {
+        if ahead.sent {
             return Ok(event);
         }
         let (sent, outside) = what(&meta, &plan)?;
-        inbox::refuse_now(&meta, &sent, ports.clock.now_ms())?;
-        if inbox::put(ports, &caller.name, &meta, &event, outside, vec![]).await? {
+        ahead.refuse(&meta, &sent, ports.clock.now_ms())?;
+        if inbox::put(ports, &caller.name, &meta, &event, &ahead, outside, vec![]).await? {
             return Ok(event);
         }
     }

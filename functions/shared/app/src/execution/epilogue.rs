@@ -76,7 +76,7 @@ async fn tidied(ports: Ports<'_>, mut meta: Meta, revision: u64) -> Result<bool,
 
 /// Events for an execution that is kept no longer, or never was, have nobody to be answered to.
 async fn nobodys(ports: Ports<'_>, id: &ExecutionId) -> Result<(), AppError> {
-    let page = ports.table.query(&Query::prefix(keys::partition(id), "EVT#", PAGE)).await?;
+    let page = ports.table.query(&Query::prefix(keys::partition(id), keys::EVENTS, PAGE)).await?;
     if page.items.is_empty() {
         return Ok(());
     }
@@ -120,7 +120,7 @@ async fn tell_subscribers(ports: Ports<'_>, meta: &Meta) -> Result<bool, AppErro
 
 /// Tells events that are left that they came too late. False when there is none.
 async fn answer(ports: Ports<'_>, execution: &Execution) -> Result<bool, AppError> {
-    let query = Query::prefix(keys::partition(&execution.id), "EVT#", PAGE);
+    let query = Query::prefix(keys::partition(&execution.id), keys::EVENTS, PAGE);
     let page = ports.table.query(&query).await?;
     for found in &page.items {
         let inbound: Inbound = decode(&found.body)?;

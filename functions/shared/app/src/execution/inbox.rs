@@ -3,14 +3,15 @@
 
 use super::keys;
 use super::plan::Plan;
+use super::step::{child_signal, event_of};
 use super::stored::{Inbound, Meta, Outside, StageData};
 use crate::applications;
 use crate::error::{AppError, require};
-use crate::ports::{Blobs, Clock, Condition, Entropy, Hint, Queue, SignalSpec, Table, TransactError, Transaction, Write};
-use crate::record::{item, load};
+use crate::ports::{Blobs, Clock, Condition, Entropy, Hint, Query, Queue, SignalSpec, Table, TransactError, Transaction, Write};
+use crate::record::{self, item, load};
 use engine::planted::{Bug, planted};
-use engine::{Cancel, Event, decide};
-use futures::future;
+use engine::{Cancel, Event, Execution, Phase, decide};
+use futures::{TryFutureExt, future};
 use model::Millis;
 use model::application::Application;
 use model::id::{EventId, ExecutionId};
@@ -19,6 +20,7 @@ use model::problem::Problems;
 use model::status::Status;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 /// Most bytes of an answer.
 pub const BODY_BYTES_MAX: usize = 16 << 10;
@@ -30,6 +32,11 @@ const EVENT_KEPT_MS: Millis = 90 * 24 * 3_600_000;
 const DONE_KEPT_MS: Millis = 24 * 3_600_000;
 /// How often a send is tried again when the execution moved meanwhile.
 const TRIES_MAX: u32 = 10;
+
+/// So many events may wait before people are refused; one from another execution is always taken in.
+pub const WAITING_MAX: usize = 200;
+/// Events that are read at a time.
+const EVENTS_PAGE: usize = 200;
 
 /// Stages that wait are read before it is known which of them is meant, when there are no more than these.
 const WAITING_BESIDE_MAX: usize = 4;
@@ -91,17 +98,17 @@ pub async fn signal(
     }
     let event = event_id(ports, caller, id, key)?;
     for _ in 0..TRIES_MAX {
-        let beside = |runs: Vec<usize>| future::try_join(already_sent(ports, id, &event), waiting(ports.table, id, runs));
+        let beside = |runs: Vec<usize>| future::try_join(ahead(ports, id, &event), suspended(ports.table, id, runs));
         let (Opened { meta, plan, application }, beside) = open_beside(ports, caller, id, beside).await?;
-        let (sent_before, stages) = beside?;
+        let (ahead, stages) = beside?;
         let unknown = || AppError::NotFound { what: "stage", id: signal.stage.clone() };
         let run = plan.position(&signal.stage).ok_or_else(unknown)?;
         let seq = meta.execution.run(run).map(|r| r.seq).unwrap_or_default();
-        if sent_before {
+        if ahead.sent {
             return Ok(event);
         }
         let sent = Event::Signal { run, name: signal.name.clone(), sender: caller.name.clone(), body: body.clone() };
-        refuse_now(&meta, &sent, ports.clock.now_ms())?;
+        ahead.refuse(&meta, &sent, ports.clock.now_ms())?;
         let data = match stages.into_iter().find(|(known, _)| *known == run) {
             Some((_, data)) => data,
             None => stage_data(ports.table, id, run).await?.1,
@@ -112,7 +119,7 @@ pub async fn signal(
         let attempt = meta.execution.run(run).map(|r| r.attempt).unwrap_or_default();
         let same = Condition::Attribute(keys::suspension(run), format!("{attempt}:{seq}"));
         let what = Outside::Signal { run, attempt, seq, name: signal.name.clone(), body: body.clone() };
-        if put(ports, &caller.name, &meta, &event, what, vec![same]).await? {
+        if put(ports, &caller.name, &meta, &event, &ahead, what, vec![same]).await? {
             return Ok(event);
         }
     }
@@ -126,14 +133,14 @@ pub async fn cancel(ports: Ports<'_>, caller: &Principal, id: &ExecutionId, reas
     }
     let event = event_id(ports, caller, id, key)?;
     for _ in 0..TRIES_MAX {
-        let (Opened { meta, application, .. }, sent_before) = open_for(ports, caller, id, &event).await?;
+        let (Opened { meta, application, .. }, ahead) = open_for(ports, caller, id, &event).await?;
         require(application.may(caller, Action::Cancel))?;
-        if sent_before {
+        if ahead.sent {
             return Ok(event);
         }
         let cancel = Cancel::person(&caller.name, reason);
-        refuse_now(&meta, &Event::Cancel(cancel.clone()), ports.clock.now_ms())?;
-        if put(ports, &caller.name, &meta, &event, Outside::Cancel(cancel), vec![]).await? {
+        ahead.refuse(&meta, &Event::Cancel(cancel.clone()), ports.clock.now_ms())?;
+        if put(ports, &caller.name, &meta, &event, &ahead, Outside::Cancel(cancel), vec![]).await? {
             return Ok(event);
         }
     }
@@ -156,10 +163,44 @@ pub(super) struct Opened {
     pub(super) application: Application,
 }
 
-/// Opens an execution to ask something of it; true when this very request waits to be consumed, or has been.
-pub(super) async fn open_for(ports: Ports<'_>, caller: &Principal, id: &ExecutionId, event: &EventId) -> Result<(Opened, bool), AppError> {
-    let (opened, sent) = open_beside(ports, caller, id, |_| already_sent(ports, id, event)).await?;
-    Ok((opened, sent?))
+/// What was sent to an execution before a request.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    /// This very request waits to be consumed, or has been.
+    pub(super) sent: bool,
+    /// What waits to be consumed, in its order.
+    waiting: Vec<Inbound>,
+}
+
+impl Ahead {
+    /// The refusal that a person should see now: what was accepted before is as good as done.
+    pub(super) fn refuse(&self, meta: &Meta, event: &Event, now: Millis) -> Result<(), AppError> {
+        match decide(&self.expected(meta, now), event, now) {
+            Ok(_) => Ok(()),
+            Err(refusal) => Err(AppError::Conflict { code: refusal.code, message: refusal.message, data: Value::Null }),
+        }
+    }
+
+    /// The execution as it will stand when its worker has done what waits.
+    fn expected<'m>(&self, meta: &'m Meta, now: Millis) -> Cow<'m, Execution> {
+        let mut execution = Cow::Borrowed(&meta.execution);
+        for inbound in &self.waiting {
+            if is_stale(&execution, inbound) {
+                continue;
+            }
+            // What is refused will be refused then, too.
+            if let Ok(decision) = decide(&execution, &event_of(&inbound.what, &inbound.sender), now) {
+                execution = Cow::Owned(decision.execution);
+            }
+        }
+        execution
+    }
+}
+
+/// Opens an execution to ask something of it.
+pub(super) async fn open_for(ports: Ports<'_>, caller: &Principal, id: &ExecutionId, event: &EventId) -> Result<(Opened, Ahead), AppError> {
+    let (opened, ahead) = open_beside(ports, caller, id, |_| ahead(ports, id, event)).await?;
+    Ok((opened, ahead?))
 }
 
 pub(super) async fn open(ports: Ports<'_>, caller: &Principal, id: &ExecutionId) -> Result<Opened, AppError> {
@@ -190,7 +231,7 @@ async fn open_beside<F: Future>(
 }
 
 /// What stages that wait are waiting for, where they are few: nobody knows yet which of them is meant.
-async fn waiting(table: &dyn Table, id: &ExecutionId, runs: Vec<usize>) -> Result<Vec<(usize, StageData)>, AppError> {
+async fn suspended(table: &dyn Table, id: &ExecutionId, runs: Vec<usize>) -> Result<Vec<(usize, StageData)>, AppError> {
     let few: Vec<_> = runs.iter().filter(|_| runs.len() <= WAITING_BESIDE_MAX).map(|run| stage_data(table, id, *run)).collect();
     future::try_join_all(few).await
 }
@@ -200,11 +241,28 @@ async fn stage_data(table: &dyn Table, id: &ExecutionId, run: usize) -> Result<(
     Ok((run, data.unwrap_or_default()))
 }
 
-/// Whether this very request waits to be consumed, or has been.
-async fn already_sent(ports: Ports<'_>, id: &ExecutionId, event: &EventId) -> Result<bool, AppError> {
-    let (event, done) = (keys::event(id, event.as_str()), keys::done(id, event.as_str()));
-    let (waits, done) = future::try_join(ports.table.get(&event), ports.table.get(&done)).await?;
-    Ok(waits.is_some() || done.is_some())
+async fn ahead(ports: Ports<'_>, id: &ExecutionId, event: &EventId) -> Result<Ahead, AppError> {
+    let done = keys::done(id, event.as_str());
+    let (waiting, done) = future::try_join(waiting(ports.table, id), ports.table.get(&done).map_err(AppError::from)).await?;
+    let sent = done.is_some() || waiting.iter().any(|inbound| inbound.id == event.as_str());
+    Ok(Ahead { sent, waiting })
+}
+
+/// What waits in an execution's inbox, in the order in which it was accepted. The order of the store says nothing: what is sent with a
+/// key has an id that is made of it.
+pub(super) async fn waiting(table: &dyn Table, id: &ExecutionId) -> Result<Vec<Inbound>, AppError> {
+    let mut query = Query::prefix(keys::partition(id), keys::EVENTS, EVENTS_PAGE);
+    let mut events = Vec::new();
+    loop {
+        let (page, next) = record::page::<Inbound>(table, &query).await?;
+        events.extend(page);
+        match next {
+            Some(next) => query.after = Some(next),
+            None => break,
+        }
+    }
+    events.sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
+    Ok(events)
 }
 
 /// Remembers a request of a person that was consumed, so that its repeat does not do the same once more.
@@ -213,12 +271,19 @@ pub(super) fn done(id: &ExecutionId, inbound: &Inbound, conditions: Vec<Conditio
     Ok(Write::Put(item, conditions))
 }
 
-/// The refusal that a person should see now.
-pub(super) fn refuse_now(meta: &Meta, event: &Event, now: Millis) -> Result<(), AppError> {
-    match decide(&meta.execution, event, now) {
-        Ok(_) => Ok(()),
-        Err(refusal) => Err(AppError::Conflict { code: refusal.code, message: refusal.message, data: Value::Null }),
-    }
+/// Meant for what is no more: another step, another attempt, an earlier generation.
+pub(super) fn is_stale(execution: &Execution, inbound: &Inbound) -> bool {
+    let earlier = inbound.generation.is_some_and(|generation| generation < execution.generation);
+    earlier
+        || match &inbound.what {
+            Outside::Signal { run, attempt, seq, .. } => execution.run(*run).is_none_or(|r| r.attempt != *attempt || r.seq != *seq),
+            Outside::ChildEnded { run, attempt, child, .. } => {
+                let waits = matches!(execution.run(*run).and_then(|r| r.live()).map(|live| &live.phase),
+                    Some(Phase::Suspended { signals, .. }) if signals.contains(&child_signal(child)));
+                !waits || execution.run(*run).is_none_or(|r| r.attempt != *attempt)
+            }
+            _ => false,
+        }
 }
 
 fn fits_form(spec: &SignalSpec, body: &Value) -> Result<(), AppError> {
@@ -243,13 +308,22 @@ pub(super) async fn put(
     sender: &str,
     meta: &Meta,
     event: &EventId,
+    ahead: &Ahead,
     what: Outside,
     same: Vec<Condition>,
 ) -> Result<bool, AppError> {
+    // A cancel always finds room: a second one would not have come so far.
+    if ahead.waiting.len() >= WAITING_MAX && !matches!(what, Outside::Cancel(_)) {
+        let message =
+            format!("{} requests wait to be looked at: this execution takes no more until it has looked at some", ahead.waiting.len());
+        return Err(AppError::refused("inbox-full", message));
+    }
     let now = ports.clock.now_ms();
     let id = &meta.execution.id;
-    let generation = Some(meta.execution.generation);
-    let inbound = Inbound { id: event.to_string(), sender: sender.to_owned(), at: now, generation, what };
+    let generation = Some(ahead.expected(meta, now).generation);
+    // What waits already is done before it, whatever the clock says of the process that took it in.
+    let at = ahead.waiting.last().map_or(now, |last| now.max(last.at + 1));
+    let inbound = Inbound { id: event.to_string(), sender: sender.to_owned(), at, generation, what };
     let item = item(keys::event(id, event.as_str()), &inbound)?.due(found_by_tick(now)).expires(Some(now + EVENT_KEPT_MS));
     let mut conditions = vec![Condition::Attribute(keys::OPEN.to_owned(), "1".to_owned())];
     conditions.extend(same);

@@ -62,10 +62,13 @@ pub fn subscribers(child: &ExecutionId) -> Key {
     Key::new(partition(child), "SUBS")
 }
 
+/// Where the outside events begin that are not yet consumed.
+pub const EVENTS: &str = "EVT#";
+
 /// An outside event that is not yet consumed.
 #[must_use]
 pub fn event(id: &ExecutionId, event: &str) -> Key {
-    Key::new(partition(id), format!("EVT#{event}"))
+    Key::new(partition(id), format!("{EVENTS}{event}"))
 }
 
 /// The audit of one transition.

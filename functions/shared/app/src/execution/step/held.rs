@@ -3,18 +3,17 @@
 use super::journal::Tenure;
 use super::outcome;
 use super::park::park;
-use super::{Came, Ports, Rest, Stop, child_signal, event_of};
+use super::{Came, Ports, Rest, Stop, event_of};
 use crate::error::AppError;
-use crate::execution::keys;
 use crate::execution::plan::Plan;
-use crate::execution::restart;
 use crate::execution::scope::StageScope;
 use crate::execution::start::meta_item;
 use crate::execution::stored::{Answer, EventVerdict, Inbound, LogEntry, Meta, Outside, StageData};
+use crate::execution::{inbox, keys, restart};
 use crate::ports::{Condition, Item, Query, Table, TransactError, Transaction, Write};
 use crate::record::{decode, load};
 use engine::planted::{Bug, planted};
-use engine::{Effect, Event, Execution, Phase, decide, wake_at, wanted};
+use engine::{Effect, Event, Execution, decide, wake_at, wanted};
 use model::Millis;
 use model::id::ExecutionId;
 use model::reason::ReasonCode;
@@ -22,8 +21,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Inbox events that are read at a time.
-const INBOX_PAGE: usize = 10;
+/// Inbox events that are consumed in one commit.
+const CONSUMED_A_COMMIT_MAX: usize = 10;
 /// An execution that nobody moved yet is taken with its first commit for so long after its start; then each take is written before
 /// anything is done, so that those that come to nothing are counted.
 const FRESH_MS: Millis = 5_000;
@@ -213,30 +212,32 @@ impl Held {
         }
     }
 
-    /// Folds what people sent. True when there may be more.
+    /// Folds what people sent. True when there is more. A hold, its end and a restart each have a commit of their own, so that whatever
+    /// follows from them is seen.
     pub(crate) async fn read_inbox(&mut self, now: Millis) -> Result<bool, Stop> {
-        let query = Query::prefix(keys::partition(&self.id), "EVT#", INBOX_PAGE);
-        let page = self.ports.table.query(&query).await?;
-        let mut came = Vec::with_capacity(page.items.len());
-        for item in &page.items {
-            came.push((decode::<Inbound>(&item.body)?, item));
-        }
-        // As they were accepted: what was sent with a key has an id that says nothing of its time.
-        came.sort_by(|(one, _), (other, _)| (one.at, &one.id).cmp(&(other.at, &other.id)));
-        for (inbound, item) in came {
+        let mut waiting = inbox::waiting(self.ports.table.as_ref(), &self.id).await?;
+        waiting.retain(|inbound| !self.consumed.iter().any(|consumed| consumed.id == inbound.id));
+        let whole = |execution: &Execution| (execution.generation, execution.paused.is_some());
+        let before = whole(&self.meta.execution);
+        for (at, inbound) in waiting.into_iter().enumerate() {
+            if at == CONSUMED_A_COMMIT_MAX || whole(&self.meta.execution) != before {
+                return Ok(true);
+            }
             if planted(Bug::AckBeforeCommit) {
-                self.ports.table.transact(Transaction::of(vec![Write::Delete(item.key.clone(), vec![])])).await?;
+                let event = keys::event(&self.id, &inbound.id);
+                self.ports.table.transact(Transaction::of(vec![Write::Delete(event, vec![])])).await?;
             }
-            if !self.consumed.iter().any(|consumed| consumed.id == inbound.id) {
-                self.consume(inbound, now);
-            }
+            self.consume(inbound, now);
         }
-        Ok(page.next.is_some())
+        Ok(false)
     }
 
     fn consume(&mut self, inbound: Inbound, now: Millis) {
-        let decision =
-            if self.is_stale(&inbound) { None } else { Some(decide(&self.meta.execution, &event_of(&inbound.what, &inbound.sender), now)) };
+        let decision = if inbox::is_stale(&self.meta.execution, &inbound) {
+            None
+        } else {
+            Some(decide(&self.meta.execution, &event_of(&inbound.what, &inbound.sender), now))
+        };
         let (verdict, message) = match decision {
             Some(Ok(decision)) => {
                 self.changed |= decision.changed;
@@ -249,22 +250,6 @@ impl Held {
         };
         self.log.verdicts.push(EventVerdict { id: inbound.id.clone(), sender: inbound.sender.clone(), verdict, message });
         self.consumed.push(inbound);
-    }
-
-    /// Meant for what is no more: another step, another attempt, another generation.
-    fn is_stale(&self, inbound: &Inbound) -> bool {
-        let execution = &self.meta.execution;
-        let earlier = inbound.generation.is_some_and(|generation| generation != execution.generation);
-        earlier
-            || match &inbound.what {
-                Outside::Signal { run, attempt, seq, .. } => execution.run(*run).is_none_or(|r| r.attempt != *attempt || r.seq != *seq),
-                Outside::ChildEnded { run, attempt, child, .. } => {
-                    let waits = matches!(execution.run(*run).and_then(|r| r.live()).map(|live| &live.phase),
-                        Some(Phase::Suspended { signals, .. }) if signals.contains(&child_signal(child)));
-                    !waits || execution.run(*run).is_none_or(|r| r.attempt != *attempt)
-                }
-                _ => false,
-            }
     }
 
     /// What stands beside the execution follows it.
@@ -413,7 +398,7 @@ async fn nothing_to_do(ports: &Ports, meta: &Meta, now: Millis) -> Result<bool, 
     if !meta.supersedes.is_empty() || wake_at(&meta.execution).is_some_and(|at| at <= now) {
         return Ok(false);
     }
-    let query = Query::prefix(keys::partition(&meta.execution.id), "EVT#", 1);
+    let query = Query::prefix(keys::partition(&meta.execution.id), keys::EVENTS, 1);
     Ok(ports.table.query(&query).await?.items.is_empty())
 }
 

@@ -248,7 +248,7 @@ pub(crate) fn child_signal(child: &ExecutionId) -> String {
 }
 
 /// The engine's event for something that people or other executions sent.
-fn event_of(what: &Outside, sender: &str) -> Event {
+pub(in crate::execution) fn event_of(what: &Outside, sender: &str) -> Event {
     match what {
         Outside::Cancel(cancel) => Event::Cancel(cancel.clone()),
         Outside::Pause(by) => Event::Pause(by.clone()),

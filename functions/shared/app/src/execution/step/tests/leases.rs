@@ -1,7 +1,6 @@
 //! How long a worker holds an execution, how it keeps it, and what it knows once it has lost it.
 
 use super::*;
-use crate::execution::stored::Outside;
 use crate::ports::{Hint, JournalError, StepJournal};
 
 /// Ready once a clock that moves while somebody sleeps has come to an instant.
@@ -238,38 +237,4 @@ async fn what_is_near_is_hinted_and_what_is_far_is_left_to_the_tick() {
         assert_eq!(world.advance(&id).await, Rest::Until(Some(world.clock.now_ms() + after)));
         assert_eq!(world.hints.take(), if hinted { vec![Hint::Execution { id }] } else { vec![] }, "after {after} ms");
     }
-}
-
-/// So many events that nothing comes of, beside each other in the inbox.
-async fn mail(world: &World, id: &ExecutionId, count: usize) {
-    for number in 0..count {
-        let event = epilogue::sent(id, &format!("event-{number:02}"), "waybill", Outside::Resume, world.clock.now_ms()).unwrap();
-        world.ports.table.transact(Transaction::of(vec![Write::Put(event, vec![])])).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn what_waits_is_done_in_the_order_in_which_it_was_accepted() {
-    let world = world(judging);
-    let id = world.prepare(judged()).await.unwrap().execution;
-    world.settle().await;
-    // The ids say the opposite, as digests of keys may.
-    for (event, what, after_ms) in [("b", Outside::Pause(engine::Cancel::person("dev", "")), 1), ("a", Outside::Resume, 2)] {
-        let event = epilogue::sent(&id, event, "dev", what, world.clock.now_ms() + after_ms).unwrap();
-        world.ports.table.transact(Transaction::of(vec![Write::Put(event, vec![])])).await.unwrap();
-    }
-    world.settle().await;
-    assert_ne!(world.meta(&id).await.execution.status, Status::Paused, "it was paused, and then resumed");
-}
-
-#[tokio::test]
-async fn a_full_inbox_is_read_page_by_page_within_one_take() {
-    let world = world(judging);
-    let id = world.prepare(judged()).await.unwrap().execution;
-    world.settle().await;
-    mail(&world, &id, 25).await;
-    let writes = world.writes();
-    world.advance(&id).await;
-    assert_eq!((world.items(&id, "EVT#").await, world.verdicts(&id).await.len()), (0, 25));
-    assert_eq!(world.writes() - writes, 1 + 3 + 1, "take, three pages, the lease given back");
 }

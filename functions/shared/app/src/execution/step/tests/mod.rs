@@ -21,6 +21,7 @@ mod slots_given_back;
 mod steering;
 mod table;
 mod versions;
+mod waiting;
 mod watches;
 mod windows;
 mod world;

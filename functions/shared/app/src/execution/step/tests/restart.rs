@@ -159,8 +159,10 @@ async fn what_was_meant_for_the_earlier_generation_is_too_late() {
     let world = world(|call| if call.info.stage_id == "1" { judging(call) } else { succeeds() });
     let id = world.prepare(beside()).await.unwrap().execution;
     world.settle().await;
-    world.allow(json!({"enableRestartRunningExecutions": true})).await;
-    restart(world.start_ports(), &root(), &id, "2", None).await.unwrap();
+    // Who answers has looked at the execution already when it is restarted.
+    let restarted = epilogue::sent(&id, "a", "root", Outside::Restart { run: 1 }, world.clock.now_ms() - 1).unwrap();
+    let table = world.ports.table.clone();
+    world.table.meanwhile(0, async move { table.transact(Transaction::of(vec![Write::Put(restarted, vec![])])).await.unwrap() });
     world.judge(&id).await;
     world.settle().await;
     assert_eq!(world.verdicts(&id).await, ["applied", "superseded"]);
