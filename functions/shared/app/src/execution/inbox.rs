@@ -1,16 +1,16 @@
 //! What people send to an execution: answers and cancels. Refused now when they cannot apply, stored once otherwise; the
 //! worker consumes them in a commit of its own.
 
+use super::events::CHILD_SIGNAL;
 use super::keys;
 use super::plan::Plan;
-use super::step::{child_signal, event_of};
 use super::stored::{Inbound, Meta, Outside, StageData};
 use crate::applications;
 use crate::error::{AppError, require};
 use crate::ports::{Blobs, Clock, Condition, Entropy, Hint, Query, Queue, SignalSpec, Table, TransactError, Transaction, Write};
 use crate::record::{self, item, load};
 use engine::planted::{Bug, planted};
-use engine::{Cancel, Event, Execution, Phase, decide};
+use engine::{Cancel, Event, Execution, decide};
 use futures::{TryFutureExt, future};
 use model::Millis;
 use model::application::Application;
@@ -92,7 +92,7 @@ pub async fn signal(
     if body.len() > BODY_BYTES_MAX {
         return Err(AppError::invalid("/body", "too-long", format!("an answer has at most {BODY_BYTES_MAX} bytes")));
     }
-    if signal.name.starts_with("execution:") {
+    if signal.name.starts_with(CHILD_SIGNAL) {
         let message = "only the end of an execution sends this signal, not a person";
         return Err(AppError::Denied { code: "signal-reserved".to_owned(), message: message.to_owned() });
     }
@@ -185,11 +185,11 @@ impl Ahead {
     fn expected<'m>(&self, meta: &'m Meta, now: Millis) -> Cow<'m, Execution> {
         let mut execution = Cow::Borrowed(&meta.execution);
         for inbound in &self.waiting {
-            if is_stale(&execution, inbound) {
+            if inbound.is_stale(&execution) {
                 continue;
             }
             // What is refused will be refused then, too.
-            if let Ok(decision) = decide(&execution, &event_of(&inbound.what, &inbound.sender), now) {
+            if let Ok(decision) = decide(&execution, &inbound.event(), now) {
                 execution = Cow::Owned(decision.execution);
             }
         }
@@ -269,21 +269,6 @@ pub(super) async fn waiting(table: &dyn Table, id: &ExecutionId) -> Result<Vec<I
 pub(super) fn done(id: &ExecutionId, inbound: &Inbound, conditions: Vec<Condition>) -> Result<Write, AppError> {
     let item = item(keys::done(id, &inbound.id), inbound)?.expires(Some(inbound.at + DONE_KEPT_MS));
     Ok(Write::Put(item, conditions))
-}
-
-/// Meant for what is no more: another step, another attempt, an earlier generation.
-pub(super) fn is_stale(execution: &Execution, inbound: &Inbound) -> bool {
-    let earlier = inbound.generation.is_some_and(|generation| generation < execution.generation);
-    earlier
-        || match &inbound.what {
-            Outside::Signal { run, attempt, seq, .. } => execution.run(*run).is_none_or(|r| r.attempt != *attempt || r.seq != *seq),
-            Outside::ChildEnded { run, attempt, child, .. } => {
-                let waits = matches!(execution.run(*run).and_then(|r| r.live()).map(|live| &live.phase),
-                    Some(Phase::Suspended { signals, .. }) if signals.contains(&child_signal(child)));
-                !waits || execution.run(*run).is_none_or(|r| r.attempt != *attempt)
-            }
-            _ => false,
-        }
 }
 
 fn fits_form(spec: &SignalSpec, body: &Value) -> Result<(), AppError> {

@@ -6,6 +6,7 @@ pub mod artifacts;
 mod children;
 pub mod control;
 mod epilogue;
+mod events;
 pub mod follow;
 pub mod inbox;
 pub mod keys;

@@ -1,10 +1,11 @@
 //! What an execution's commit writes outside its own partition: its pipeline's slots, events to other executions, its subscription to
 //! a child's end. All of it in the same transaction, so that none of it happens without the other.
 
+use super::Stop;
 use super::held::Held;
-use super::{Stop, child_signal};
 use crate::error::AppError;
 use crate::execution::epilogue::sent;
+use crate::execution::events::child_signal;
 use crate::execution::keys;
 use crate::execution::slots::{self, Slots};
 use crate::execution::stored::{Meta, Outside, Subscribers, Subscription};

@@ -3,7 +3,7 @@
 use super::journal::Tenure;
 use super::outcome;
 use super::park::park;
-use super::{Came, Ports, Rest, Stop, event_of};
+use super::{Came, Ports, Rest, Stop};
 use crate::error::AppError;
 use crate::execution::plan::Plan;
 use crate::execution::scope::StageScope;
@@ -233,11 +233,8 @@ impl Held {
     }
 
     fn consume(&mut self, inbound: Inbound, now: Millis) {
-        let decision = if inbox::is_stale(&self.meta.execution, &inbound) {
-            None
-        } else {
-            Some(decide(&self.meta.execution, &event_of(&inbound.what, &inbound.sender), now))
-        };
+        let execution = &self.meta.execution;
+        let decision = (!inbound.is_stale(execution)).then(|| decide(execution, &inbound.event(), now));
         let (verdict, message) = match decision {
             Some(Ok(decision)) => {
                 self.changed |= decision.changed;

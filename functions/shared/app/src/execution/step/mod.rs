@@ -16,7 +16,6 @@ mod planned;
 pub(in crate::execution) mod resolve;
 
 use super::epilogue;
-use super::stored::Outside;
 use crate::error::AppError;
 use crate::limits::Limits;
 use crate::ports::{Blobs, Changes, Clock, Cluster, Entropy, Hint, Queue, Sealer, StageHost, Table};
@@ -239,34 +238,6 @@ async fn drive(held: &mut Held, inbox: &dyn Inbox, budget: Budget) -> Result<Opt
         }
         look = look || came.iter().any(|one| matches!(one, Came::Inbox));
         held.keep_lease(clock.now_ms()).await?;
-    }
-}
-
-/// The signal with which the end of an execution reaches the stage that waits for it.
-pub(crate) fn child_signal(child: &ExecutionId) -> String {
-    format!("execution:{child}")
-}
-
-/// The engine's event for something that people or other executions sent.
-pub(in crate::execution) fn event_of(what: &Outside, sender: &str) -> Event {
-    match what {
-        Outside::Cancel(cancel) => Event::Cancel(cancel.clone()),
-        Outside::Pause(by) => Event::Pause(by.clone()),
-        Outside::Resume => Event::Resume,
-        Outside::Restart { run } => Event::Restart { run: *run },
-        Outside::Skip { run, by } => Event::Skip { run: *run, by: by.clone() },
-        Outside::SkipWindow { run } => Event::SkipWindow { run: *run },
-        Outside::Granted { .. } => Event::Granted,
-        Outside::Superseded { by } => Event::Superseded { by: by.clone() },
-        Outside::ChildEnded { run, child, status, .. } => Event::Signal {
-            run: *run,
-            name: child_signal(child),
-            sender: sender.to_owned(),
-            body: serde_json::json!({"execution": child, "status": status}).to_string(),
-        },
-        Outside::Signal { run, name, body, .. } => {
-            Event::Signal { run: *run, name: name.clone(), sender: sender.to_owned(), body: body.clone() }
-        }
     }
 }
 

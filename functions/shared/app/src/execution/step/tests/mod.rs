@@ -27,8 +27,9 @@ mod windows;
 mod world;
 
 use super::*;
+use crate::execution::events::child_signal;
 use crate::execution::start::{self, Into, Request};
-use crate::execution::stored::{Meta, OrderRow};
+use crate::execution::stored::{Meta, OrderRow, Outside};
 use crate::execution::{follow, inbox, keys};
 use crate::expect::Expect;
 use crate::ports::{
