@@ -5,10 +5,10 @@ use super::events::CHILD_SIGNAL;
 use super::keys;
 use super::plan::Plan;
 use super::stored::{Inbound, Meta, Outside, StageData};
-use crate::applications;
 use crate::error::{AppError, require};
 use crate::ports::{Blobs, Clock, Condition, Entropy, Hint, Query, Queue, SignalSpec, Table, TransactError, Transaction, Write};
-use crate::record::{self, item, load};
+use crate::record::{item, load};
+use crate::{applications, paging};
 use engine::planted::{Bug, planted};
 use engine::{Cancel, Event, Execution, decide};
 use futures::{TryFutureExt, future};
@@ -32,11 +32,8 @@ const EVENT_KEPT_MS: Millis = 90 * 24 * 3_600_000;
 const DONE_KEPT_MS: Millis = 24 * 3_600_000;
 /// How often a send is tried again when the execution moved meanwhile.
 const TRIES_MAX: u32 = 10;
-
 /// So many events may wait before people are refused; one from another execution is always taken in.
 pub const WAITING_MAX: usize = 200;
-/// Events that are read at a time.
-const EVENTS_PAGE: usize = 200;
 
 /// Stages that wait are read before it is known which of them is meant, when there are no more than these.
 const WAITING_BESIDE_MAX: usize = 4;
@@ -241,6 +238,7 @@ async fn stage_data(table: &dyn Table, id: &ExecutionId, run: usize) -> Result<(
     Ok((run, data.unwrap_or_default()))
 }
 
+/// What waits, and whether this request is among it or was carried out: a repeat of it then is no other.
 async fn ahead(ports: Ports<'_>, id: &ExecutionId, event: &EventId) -> Result<Ahead, AppError> {
     let done = keys::done(id, event.as_str());
     let (waiting, done) = future::try_join(waiting(ports.table, id), ports.table.get(&done).map_err(AppError::from)).await?;
@@ -251,18 +249,16 @@ async fn ahead(ports: Ports<'_>, id: &ExecutionId, event: &EventId) -> Result<Ah
 /// What waits in an execution's inbox, in the order in which it was accepted. The order of the store says nothing: what is sent with a
 /// key has an id that is made of it.
 pub(super) async fn waiting(table: &dyn Table, id: &ExecutionId) -> Result<Vec<Inbound>, AppError> {
-    let mut query = Query::prefix(keys::partition(id), keys::EVENTS, EVENTS_PAGE);
-    let mut events = Vec::new();
-    loop {
-        let (page, next) = record::page::<Inbound>(table, &query).await?;
-        events.extend(page);
-        match next {
-            Some(next) => query.after = Some(next),
-            None => break,
-        }
-    }
+    let found = paging::all::<Inbound>(table, &keys::partition(id), keys::EVENTS).await?;
+    let mut events: Vec<Inbound> = found.into_iter().map(|(inbound, _)| inbound).collect();
     events.sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
     Ok(events)
+}
+
+/// Nothing waits.
+pub(super) async fn is_empty(table: &dyn Table, id: &ExecutionId) -> Result<bool, AppError> {
+    let query = Query::prefix(keys::partition(id), keys::EVENTS, 1);
+    Ok(table.query(&query).await?.items.is_empty())
 }
 
 /// Remembers a request of a person that was consumed, so that its repeat does not do the same once more.

@@ -312,7 +312,7 @@ impl Held {
         meta.takes = 0;
         self.tenure.end();
         if !self.leased {
-            return self.has_no_mail().await;
+            return inbox::is_empty(self.ports.table.as_ref(), &self.id).await;
         }
         let due = |item: Item| if planted(Bug::TimerLostOnRestart) { item.due(None) } else { item };
         let put = Write::Put(due(meta_item(&meta)?), unchanged(self.revision));
@@ -324,12 +324,7 @@ impl Held {
         if planted(Bug::EventLeftAtRest) {
             return Ok(true);
         }
-        self.has_no_mail().await
-    }
-
-    async fn has_no_mail(&self) -> Result<bool, AppError> {
-        let query = Query::prefix(keys::partition(&self.id), "EVT#", 1);
-        Ok(self.ports.table.query(&query).await?.items.is_empty())
+        inbox::is_empty(self.ports.table.as_ref(), &self.id).await
     }
 
     /// Lets go of it after a failure, as it was written last, so that the next worker need not wait for the lease.
@@ -395,8 +390,7 @@ async fn nothing_to_do(ports: &Ports, meta: &Meta, now: Millis) -> Result<bool, 
     if !meta.supersedes.is_empty() || wake_at(&meta.execution).is_some_and(|at| at <= now) {
         return Ok(false);
     }
-    let query = Query::prefix(keys::partition(&meta.execution.id), keys::EVENTS, 1);
-    Ok(ports.table.query(&query).await?.items.is_empty())
+    inbox::is_empty(ports.table.as_ref(), &meta.execution.id).await
 }
 
 /// What the stage runs hold of an execution that was just taken; it is given back where that cannot be read.
